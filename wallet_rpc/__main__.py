@@ -137,11 +137,11 @@ async def _run_until_sigterm(command: Coroutine[Any, Any, int]) -> int:
 
 async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
     from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, choose_dev_key, format_greeting, open_dev_server
-    from wallet_rpc.edge import observe
+    from wallet_rpc.edge import log_lines
     from wallet_rpc.edge.connections import raise_open_file_limit
     from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
 
-    observe.configure(json=loaded.log == "json")
+    log_lines.configure(json=loaded.log == "json")
     raise_open_file_limit()
     dev_options = DevOptions(
         chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
@@ -160,12 +160,12 @@ async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
 
 
 async def _serve(loaded: settings.Settings) -> None:
-    from wallet_rpc.edge import observe
+    from wallet_rpc.edge import log_lines
     from wallet_rpc.edge.connections import raise_open_file_limit
     from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
     from wallet_rpc.server import open_server
 
-    observe.configure(json=loaded.log != "human")
+    log_lines.configure(json=loaded.log != "human")
     raise_open_file_limit()
     with bind_socket(loaded) as listener:
         greeting = f"Wallet API:  {listener_url(listener)}"

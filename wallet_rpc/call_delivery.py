@@ -11,11 +11,12 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.prepared import format_call_id
-from wallet_rpc.edge.caller import LOCAL_CALLER
 from wallet_rpc.edge.drain import Drain, current_drain
 from wallet_rpc.edge.observe import log
+from wallet_rpc.edge.request_context import LOCAL_CALLER
 from wallet_rpc.ports import Ports
 from wallet_rpc.services.delivery_workers import DeliveryWorkers
+from wallet_rpc.time_limits import TimeLimit
 
 HAND_OVER_SECONDS = 5.0
 """Maximum time for running attempts to end, within that of the drain; another replica goes on with the rest."""
@@ -51,9 +52,8 @@ async def run_delivery(ports: Ports, store: RedisStore) -> AsyncIterator[None]:
         stopping.cancel()
         workers.stop()
         attempts = [asyncio.create_task(_finish(running, workers)), *ports.background]
-        with suppress(TimeoutError):
-            async with drain.background.limit(), asyncio.timeout(HAND_OVER_SECONDS):
-                await asyncio.wait(attempts)
+        with suppress(TimeoutError), drain.background.limit(), TimeLimit.after(HAND_OVER_SECONDS):
+            await asyncio.wait(attempts)
         for task in attempts:
             task.cancel()
         await asyncio.gather(stopping, *attempts, return_exceptions=True)

@@ -29,8 +29,8 @@ from wallet_rpc.devchain.supervisor import ChainSupervisor
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, ApiKey, derive_key_id, new_api_key, sha256_hex
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.edge.envelope import Reply
-from wallet_rpc.edge.http import Handler
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
+from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.payer_opening import RelayerOptions, build_relayer_options, sponsor_of
 from wallet_rpc.ports import Clock

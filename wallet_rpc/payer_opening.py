@@ -15,7 +15,7 @@ from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.sponsorship.setup import check_signer, read_sponsor
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.policy_file import PolicyFileError
-from wallet_rpc.edge import caller
+from wallet_rpc.edge.request_context import current_caller
 from wallet_rpc.ports import Clock
 from wallet_rpc.store_opening import require_available
 
@@ -51,7 +51,7 @@ def sponsor_of(
         sponsor = read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
     except PolicyFileError as error:
         raise SettingError(f"{variable('policies')}: {error}") from None
-    return replace(sponsor, caller=caller.current_caller)
+    return replace(sponsor, caller=current_caller)
 
 
 async def check_paymasters(settings: Settings, nodes: Mapping[int, NodeChain], sponsor: Sponsor) -> None:

@@ -22,15 +22,15 @@ from wallet_rpc.call_delivery import run_delivery
 from wallet_rpc.chain_clients import ChainClients, build_chain_clients, open_pools
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
-from wallet_rpc.edge import caller
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
-from wallet_rpc.edge.chain_choice import ChainMiddleware, RequestRecorder, bind_chain, record_requests, route_by_chain
+from wallet_rpc.edge.chain_choice import RequestRecorder, bind_chain, record_requests, route_by_chain
 from wallet_rpc.edge.health import document_route, health_routes
-from wallet_rpc.edge.http import Handler, build_app, wallet_handlers
+from wallet_rpc.edge.http import build_app, wallet_handlers
 from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
-from wallet_rpc.edge.request_sources import SourceMiddleware
+from wallet_rpc.edge.request_context import LOCAL_CALLER, current_caller
 from wallet_rpc.edge.rest import RestApi
+from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.payer_opening import build_relayer_options, check_paymasters, sponsor_of
 from wallet_rpc.ports import Clock, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
@@ -69,7 +69,7 @@ def build_ports(
         store=store,
         clock=options.clock,
         entropy=SystemEntropy(),
-        caller=caller.LOCAL_CALLER,
+        caller=LOCAL_CALLER,
         quotes=options.quotes,
         token_signer=options.auth.token_signer,
         rules=settings.rules,
@@ -103,7 +103,7 @@ def _build_app(
     deadline = settings.deadline_seconds
 
     def build_context() -> Ports:
-        current = caller.current_caller()
+        current = current_caller()
         return replace(ports, caller=current, store=store.for_organization(current.organization))
 
     auth = _build_authenticator(store, options)
@@ -132,8 +132,7 @@ def _build_app(
         handlers[f"/chain/{chain_id}"] = auth.require_write_access(record_requests(chain_id, handler, record))
     sources = sources_of(settings, options.auth)
     mounts = rest.build_mounts(sources.origins)
-    app = build_app(handlers, routes=routes, authenticate=auth.authenticate, mounts=mounts, origins=sources.origins)
-    return caller.RequestContextMiddleware(ChainMiddleware(SourceMiddleware(app, sources)))
+    return build_app(handlers, routes=routes, authenticate=auth.authenticate, mounts=mounts, sources=sources)
 
 
 def _request_recorder(build_context: Callable[[], Ports], embedded: EmbeddedChains | None) -> RequestRecorder:

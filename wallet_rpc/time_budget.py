@@ -7,9 +7,7 @@ starts in an `unlimited_context`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, ContextVar, Token, copy_context
 
 from wallet_rpc.errors import Unavailable
 
@@ -23,14 +21,20 @@ BUDGET_USED = "deadline"
 _ends_at: ContextVar[float | None] = ContextVar("budget_ends_at", default=None)
 
 
-@contextmanager
-def limit_time(seconds: float) -> Iterator[None]:
+class limit_time:  # noqa: N801  # used as a function
     """Give the block a budget of `seconds` from now, or the rest of the enclosing budget if that is shorter."""
-    token = _ends_at.set(asyncio.get_running_loop().time() + remaining_seconds(seconds))
-    try:
-        yield
-    finally:
-        _ends_at.reset(token)
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        ends_at = asyncio.get_running_loop().time() + remaining_seconds(self._seconds)
+        self._token: Token[float | None] = _ends_at.set(ends_at)
+
+    def __exit__(self, *_: object) -> None:
+        _ends_at.reset(self._token)
 
 
 def remaining_seconds(longest: float) -> float:

@@ -18,7 +18,7 @@ import uvicorn
 import uvloop
 
 from tests.edge.sample import ADDRESS, browser, dispatcher, request
-from wallet_rpc.edge import observe
+from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.http import build_app, wallet_handlers
 
 BODIES = {
@@ -54,7 +54,7 @@ async def _in_process() -> None:
 def _serve(listening: socket.socket) -> None:
     """Run the server in its own process; its log lines are formatted and discarded."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     config = uvicorn.Config(
         build_app(wallet_handlers(dispatcher().dispatch)), log_config=None, access_log=False, lifespan="off"
     )
@@ -87,7 +87,7 @@ async def _over_http(address: tuple[str, int]) -> None:
 def main() -> None:
     """Run the measurements and print every number."""
     with contextlib.redirect_stderr(io.StringIO()):
-        observe.configure(json=True)
+        log_lines.configure(json=True)
         asyncio.run(_in_process())
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = multiprocessing.get_context("fork").Process(target=_serve, args=(listening,))

@@ -18,8 +18,7 @@ from starlette.types import ASGIApp
 
 from tests.edge.rest_sample import FakeAuthenticator
 from tests.edge.sample import Journal
-from wallet_rpc.edge import observe
-from wallet_rpc.edge.caller import RequestContextMiddleware
+from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.drain import current_drain
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
@@ -79,10 +78,10 @@ async def _open_app(work_seconds: float) -> AsyncIterator[ASGIApp]:
     ]
     dispatcher = JsonRpcDispatcher(methods, Journal, at_once=3)
     app = build_app(wallet_handlers(dispatcher.dispatch), routes=health_routes(dict), mounts=rest.build_mounts())
-    yield RequestContextMiddleware(app)
+    yield app
     _say("requests done")
     try:
-        async with current_drain().background.limit():
+        with current_drain().background.limit():
             await asyncio.sleep(work_seconds)
         _say("work done")
     except TimeoutError:
@@ -91,7 +90,7 @@ async def _open_app(work_seconds: float) -> AsyncIterator[ASGIApp]:
 
 def main() -> None:
     """Serve until a signal."""
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     drain_seconds, work_seconds = map(float, sys.argv[1:])
     with socket.create_server(("127.0.0.1", 0)) as at, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         port = at.getsockname()[1]

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import httpx2
 from pydantic import BeforeValidator, Field, StrictInt
-from starlette.requests import Request
-from starlette.types import ASGIApp
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Scope
 
 from tests.edge.sample import SECRET, Journal, dispatcher
 from wallet_rpc.domain.access import ApiKey, Caller, KeyId, KeyScope, OrganizationId
 from wallet_rpc.domain.decimal_text import DecimalText
-from wallet_rpc.edge.caller import RequestContextMiddleware, current_caller, current_context
 from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.request_context import current_caller, current_context
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, RateLimited, Unauthorized, Unavailable
 from wallet_rpc.operations.operation import Credential, ErrorFormat, Operation, RestRoute
@@ -195,8 +195,8 @@ class FakeAuthenticator:
     counted: int = 0
     allowance: RateLimitResult = field(default_factory=lambda: RateLimitResult(limit=60, remaining=59))
 
-    async def authenticate_key(self, request: Request) -> None:
-        api_key = request.headers.get("x-api-key")
+    async def authenticate_key(self, scope: Scope) -> None:
+        api_key = Headers(scope=scope).get("x-api-key")
         if api_key is None:
             raise Unauthorized("Invalid API key", reason="api_key_required")
         if api_key == "revoked":
@@ -207,8 +207,8 @@ class FakeAuthenticator:
             raise Unauthorized("Invalid API key", reason="api_key_invalid")
         current_context().caller = HOLDERS[api_key]
 
-    async def authenticate_token(self, request: Request) -> None:
-        if request.headers.get("authorization") != "Bearer a.b.c":
+    async def authenticate_token(self, scope: Scope) -> None:
+        if Headers(scope=scope).get("authorization") != "Bearer a.b.c":
             raise Unauthorized("Session expired", reason="session_token_expired")
         current_context().caller = Caller(name="token", organization=HOME)
 
@@ -231,7 +231,7 @@ def rest_app(
     context = Journal() if journal is None else journal
     chosen = FakeAuthenticator() if authenticator is None else authenticator
     api = RestApi(operations=operations, context=lambda: context, authenticator=chosen, **more)
-    return RequestContextMiddleware(build_app(wallet_handlers(dispatcher().dispatch), mounts=api.build_mounts()))
+    return build_app(wallet_handlers(dispatcher().dispatch), mounts=api.build_mounts())
 
 
 def client(app: ASGIApp | None = None, *, raises: bool = True) -> httpx2.AsyncClient:

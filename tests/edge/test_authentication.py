@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
-from starlette.requests import Request
+from starlette.types import Scope
 
 from tests.contract.sample import a_key
 from tests.contract.token_signing import CLAIMS, NOW, TOKEN_SIGNER
@@ -73,10 +73,10 @@ async def test_a_token_without_its_key_is_rejected(key_record: ApiKey | None, is
     assert error_info.value.reason == reason
 
 
-def request_with(**headers: str) -> Request:
-    """Build a request with headers; `_` in a name means a hyphen."""
+def request_with(**headers: str) -> Scope:
+    """Build the scope of a request with headers; `_` in a name means a hyphen."""
     named = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
-    return Request({"type": "http", "headers": named, "query_string": b"", "path_params": {}})
+    return {"type": "http", "headers": named, "query_string": b"", "path_params": {}}
 
 
 async def test_a_route_for_tokens_accepts_no_key_and_a_route_for_keys_no_token() -> None:

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message
+from starlette.types import Message, Scope
 from structlog.testing import capture_logs
 
 from tests.edge.sample import SECRET, browser, dispatcher, request
 from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.guard import MAX_BODY_BYTES, ErrorMiddleware
-from wallet_rpc.edge.http import build_app, jsonrpc_error_response, wallet_handlers
+from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.rpc_endpoint import jsonrpc_error_response
 from wallet_rpc.errors import Forbidden, Unauthorized
 
 PING = request("ping", id=0)
@@ -180,7 +180,7 @@ async def test_a_body_with_a_large_content_length_is_rejected_unread() -> None:
 
 
 async def test_an_unauthenticated_request_is_rejected_before_its_body_is_read() -> None:
-    async def reject(_: Request) -> None:
+    async def reject(_: Scope) -> None:
         raise Unauthorized("API key required", reason="api_key_required")
 
     app = build_app(wallet_handlers(dispatcher().dispatch), authenticate=reject)
@@ -193,7 +193,7 @@ async def test_an_unauthenticated_request_is_rejected_before_its_body_is_read() 
 
 
 async def test_a_forbidden_request_is_not_challenged_for_a_credential() -> None:
-    async def forbid(_: Request) -> None:
+    async def forbid(_: Scope) -> None:
         raise Forbidden("key scope does not allow this", reason="key_scope")
 
     async with browser(build_app(wallet_handlers(dispatcher().dispatch), authenticate=forbid)) as client:

@@ -14,7 +14,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.edge.sample import ADDRESS, SECRET, browser, request
-from wallet_rpc.edge import observe
+from wallet_rpc.edge import log_lines, observe
 
 KEY = "ALCHT_SUPERSECRETKEY"
 
@@ -96,14 +96,14 @@ def test_a_path_is_logged_without_possible_keys(path: str, masked: str) -> None:
 async def test_no_log_line_contains_a_key_a_parameter_or_a_header(
     capfd: pytest.CaptureFixture[str], unlogged: None
 ) -> None:
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     value = request("send", [{"calls": [{"to": ADDRESS}], "signature": KEY}], id=KEY)
     async with browser() as client:
         await client.post(f"/v2/{KEY}?apiKey={KEY}", json=value, headers={"authorization": f"Bearer {KEY}"})
         await client.request(KEY, "/", headers={"x-request-id": f"{KEY} {KEY}", "user-agent": KEY})
 
-    logged = capfd.readouterr().err
-    assert logged.count('"event": "request"') == 2
+    logged = _read_log(capfd)
+    assert logged.count('"event":"request"') == 2
     assert KEY not in logged
     assert ADDRESS not in logged
 
@@ -124,12 +124,12 @@ CREDENTIALS = ["wrk_" + "A" * 43, "prefix-wrk_abc", "51" * 32, "eyJhbGciOiJIUzI1
 async def test_a_credential_sent_as_request_id_is_not_logged(
     requested_id: str, capfd: pytest.CaptureFixture[str], unlogged: None
 ) -> None:
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     async with browser() as client:
         response = await client.post("/", json=request("leak", id=1), headers={"x-request-id": requested_id})
 
     assert response.headers["x-request-id"].startswith("req_")
-    assert requested_id not in capfd.readouterr().err
+    assert requested_id not in _read_log(capfd)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ async def test_a_credential_sent_as_request_id_is_not_logged(
 async def test_a_credential_header_repeated_as_request_id_is_not_logged(
     path: str, headers: dict[str, str], capfd: pytest.CaptureFixture[str], unlogged: None
 ) -> None:
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     async with browser() as client:
         await client.post(path, json={}, headers={"x-request-id": KEY, **headers})
 
-    assert KEY not in capfd.readouterr().err
+    assert KEY not in _read_log(capfd)
 
 
 @pytest.mark.parametrize("requested_id", [b"", b"a b", b"x" * 65, "é".encode(), b"a\x1b[31m"])
@@ -171,12 +171,17 @@ def unlogged() -> Iterator[None]:
     root.handlers, root.level = handlers, level
 
 
+def _read_log(capfd: pytest.CaptureFixture[str]) -> str:
+    log_lines.flush()
+    return capfd.readouterr().err
+
+
 def _read(capfd: pytest.CaptureFixture[str]) -> list[Any]:
-    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    return [json.loads(line) for line in _read_log(capfd).splitlines()]
 
 
 async def test_json_lines_have_time_level_and_request_id(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     async with browser() as client:
         await client.post("/", json=request("leak", id=1), headers={"x-request-id": "mine"})
 
@@ -189,7 +194,7 @@ async def test_json_lines_have_time_level_and_request_id(capfd: pytest.CaptureFi
 async def test_a_traceback_is_in_the_log_without_passwords_and_without_locals(
     capfd: pytest.CaptureFixture[str], unlogged: None
 ) -> None:
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     async with browser() as client:
         response = await client.post("/", json=request("leak", id=1))
 
@@ -201,7 +206,7 @@ async def test_a_traceback_is_in_the_log_without_passwords_and_without_locals(
 
 
 def test_libraries_use_the_same_log(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
-    observe.configure(json=True)
+    log_lines.configure(json=True)
     logging.getLogger("uvicorn.error").warning("cannot reach %s", SECRET)
 
     (line,) = _read(capfd)
@@ -209,14 +214,14 @@ def test_libraries_use_the_same_log(capfd: pytest.CaptureFixture[str], unlogged:
 
 
 def test_plain_lines_are_not_json(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
-    observe.configure(json=False)
+    log_lines.configure(json=False)
 
     try:
         int(SECRET)
     except ValueError as error:
         observe.log_incident(error, method="sum")
 
-    text = capfd.readouterr().err
+    text = _read_log(capfd)
     assert "incident" in text
     assert "Traceback (most recent call last)" in text
     assert "hunter2" not in text
@@ -228,7 +233,7 @@ async def test_a_log_that_cannot_be_written_changes_no_response(
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stderr", closed)
-    observe.configure(json=True)
+    log_lines.configure(json=True)
 
     async with browser() as client:
         response = await client.post("/", json=request("leak", id=1))

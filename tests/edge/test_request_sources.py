@@ -8,16 +8,16 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.datastructures import Headers
 from starlette.types import Message
 
 from tests.edge.rest_sample import OPERATIONS as REST_OPERATIONS
 from tests.edge.rest_sample import THINGS, TOKENS, FakeAuthenticator
 from tests.edge.sample import Journal, browser, dispatcher, request
 from wallet_rpc.config.settings import variable
+from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
-from wallet_rpc.edge.request_sources import ANY, LOCAL_HOSTS, Origins, SourceMiddleware, Sources
+from wallet_rpc.edge.request_sources import ANY, LOCAL_HOSTS, Origins, Sources
 from wallet_rpc.edge.rest import RestApi
 
 LOCAL = {"host": "127.0.0.1:4337"}
@@ -28,7 +28,7 @@ PING = request("ping", id=0)
 def reason(sources: Sources, *headers: tuple[str, str], **more: str) -> str | None:
     """Return the reason for which a request is rejected; None if it is accepted."""
     raw = [(name.encode(), value.encode()) for name, value in (*headers, *more.items())]
-    rejection = sources.find_rejection(Headers(raw=raw))
+    rejection = sources.find_rejection("/", HeaderFields(raw))
     assert rejection is None or rejection.status == 403
     return None if rejection is None else rejection.error.reason
 
@@ -191,10 +191,7 @@ def new_app(sources: Sources) -> Any:
     mounts = RestApi(operations=REST_OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts(
         sources.origins
     )
-    app = build_app(
-        wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, origins=sources.origins
-    )
-    return SourceMiddleware(app, sources)
+    return build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, sources=sources)
 
 
 async def post_ping(sources: Sources, path: str, **headers: str) -> httpx2.Response:
@@ -274,11 +271,8 @@ async def test_a_websocket_from_another_origin_is_closed() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def app(*_: Any) -> None:
-        sent.append({"type": "reached"})
-
     for host in (b"localhost", b"evil.example"):
         scope = {"type": "websocket", "path": "/", "headers": [(b"host", host)]}
-        await SourceMiddleware(app, Sources())(scope, receive, send)
+        await new_app(Sources())(scope, receive, send)
 
-    assert [message["type"] for message in sent] == ["reached", "websocket.close"]
+    assert [message["code"] for message in sent] == [1000, 1008]

@@ -12,7 +12,6 @@ from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
 from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, FakeAuthenticator
 from tests.edge.sample import SECRET, Journal, dispatcher, request
 from tests.support.thread_context import run_in_thread
-from wallet_rpc.edge.caller import RequestContextMiddleware
 from wallet_rpc.edge.guard import MAX_BODY_BYTES
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
@@ -25,9 +24,7 @@ def server() -> Iterator[tuple[str, int]]:
     mounts = RestApi(
         operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator(), body_seconds=1.0
     ).build_mounts()
-    app = RequestContextMiddleware(
-        build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, body_seconds=1.0)
-    )
+    app = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, body_seconds=1.0)
     with socket.create_server(("127.0.0.1", 0)) as at, run_in_thread(serve_in_background(app, at)):
         yield at.getsockname()
 

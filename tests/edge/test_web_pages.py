@@ -8,7 +8,7 @@ from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, 
 from tests.edge.sample import Journal, browser, dispatcher, request
 from wallet_rpc.edge.guard import MAX_BODY_BYTES
 from wallet_rpc.edge.http import build_app, wallet_handlers
-from wallet_rpc.edge.request_sources import Origins
+from wallet_rpc.edge.request_sources import Origins, Sources
 from wallet_rpc.edge.rest import RestApi
 
 PING = request("ping", id=0)
@@ -53,7 +53,8 @@ async def test_only_named_pages_of_the_public_network_may_call_a_server_in_a_pri
         "access-control-request-private-network": "true",
     }
 
-    async with browser(build_app(wallet_handlers(dispatcher().dispatch), origins=origins)) as client:
+    app = build_app(wallet_handlers(dispatcher().dispatch), sources=Sources(are_checked=False, origins=origins))
+    async with browser(app) as client:
         response = await client.options("/", headers=headers)
 
     assert (response.headers.get("access-control-allow-private-network") == "true") == is_granted
@@ -89,7 +90,7 @@ async def test_a_web_page_may_read_responses_and_rejections(content: bytes, stat
 async def test_only_pages_of_named_origins_may_call(origin: str, is_granted: bool) -> None:
     app = build_app(
         wallet_handlers(dispatcher().dispatch),
-        origins=Origins(allowed=("https://dapp.example", "https://other.example")),
+        sources=Sources(are_checked=False, origins=Origins(allowed=("https://dapp.example", "https://other.example"))),
     )
 
     async with browser(app) as client:

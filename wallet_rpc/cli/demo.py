@@ -26,7 +26,7 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.describe import describe_expiry, describe_permission
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.secret_text import mask_credentials
-from wallet_rpc.edge import observe
+from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.listener import bind_socket, host_url, serve_in_background
 from wallet_rpc.primitives import Address, Data
 from wallet_rpc.wire import decode
@@ -153,7 +153,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             yield running
             return
     say("No server is running; starting an ephemeral one.")
-    observe.configure(json=False, quiet=True)
+    log_lines.configure(json=False, quiet=True)
     private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), paymaster_key=None, open=True)
     with bind_socket(private) as listener:
         app_context = open_dev_server(private, DevOptions(ephemeral=True))

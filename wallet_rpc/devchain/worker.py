@@ -24,7 +24,7 @@ from wallet_rpc.devchain.config import FRAME_HEADER, READY, DevChainConfig
 from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.factory import open_devchain
 from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
-from wallet_rpc.edge import observe
+from wallet_rpc.edge import log_lines
 
 _MAX_BYTES = 1 << 30
 _PR_SET_PDEATHSIG = 1
@@ -47,7 +47,7 @@ def main() -> int:
     for name in ("folder", "deployments"):
         fields[name] = None if fields[name] is None else Path(fields[name])
     config = DevChainConfig(**fields)
-    observe.configure(json=config.json_log)
+    log_lines.configure(json=config.json_log)
     return _serve(config, source, sink)
 
 

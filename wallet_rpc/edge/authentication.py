@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator
 
-from starlette.requests import Request
+from starlette.types import Scope
 
 from wallet_rpc.domain.access import (
     KEY_PREFIX,
@@ -24,18 +24,19 @@ from wallet_rpc.domain.access import (
     derive_key_id,
     matches_key,
 )
-from wallet_rpc.edge.caller import current_context
 from wallet_rpc.edge.envelope import Reply, build_reply, count_entries, error_response, parse_body, response_id
-from wallet_rpc.edge.http import Handler
+from wallet_rpc.edge.header_fields import HeaderFields
+from wallet_rpc.edge.request_context import current_context
+from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import InvalidRequest, ParseError, RateLimited, Unauthorized, WalletError
 from wallet_rpc.ports import Clock, TokenSigner
 from wallet_rpc.ports.storage import IssuedTokens, Limiter
 
 _TOKEN = re.compile(r"e[w-z0-9_-][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 """A session token (JWT): three parts separated by dots, the first base64url of text that starts with a brace."""
-KEY_HEADER = "x-api-key"
+KEY_HEADER = b"x-api-key"
 """The header that carries only API keys."""
-_AUTHORIZATION = "authorization"
+_AUTHORIZATION = b"authorization"
 _KEY_LENGTH = 256
 """The maximum length of an API key."""
 _PLACEHOLDER = re.compile(r"(?!wrk_)[A-Za-z0-9._-]{0,14}")
@@ -62,26 +63,26 @@ class Authenticator:
         self._clock = clock
         self._is_open = is_open
 
-    async def authenticate(self, request: Request) -> Caller:
+    async def authenticate(self, scope: Scope) -> Caller:
         """Identify the caller and store it in the request context. Raises: Unauthorized."""
-        caller = await self._find_caller(request)
+        caller = await self._find_caller(scope)
         if caller is not None:
             current_context().caller = caller
         elif not self._is_open:
             raise Unauthorized("API key required", reason="api_key_required")
         return current_context().caller
 
-    async def authenticate_key(self, request: Request) -> Caller:
+    async def authenticate_key(self, scope: Scope) -> Caller:
         """Identify the caller by API key, for routes that accept no other credential. Raises: Unauthorized."""
-        key = None if _find_token(request) is not None else next(_iter_credentials(request), None)
+        key = None if _find_token(scope) is not None else next(_iter_credentials(scope), None)
         if key is None:
             raise Unauthorized("Invalid API key", reason="api_key_required")
         current_context().caller = await self._verify_key(key)
         return current_context().caller
 
-    async def authenticate_token(self, request: Request) -> Caller:
+    async def authenticate_token(self, scope: Scope) -> Caller:
         """Identify the caller by session token, for routes that accept no other credential. Raises: Unauthorized."""
-        token = _find_token(request)
+        token = _find_token(scope)
         if token is None:
             raise build_invalid_token_error()
         current_context().caller = await self._verify_token(token)
@@ -121,14 +122,14 @@ class Authenticator:
 
         return answer
 
-    async def _find_caller(self, request: Request) -> Caller | None:
-        token = _find_token(request)
+    async def _find_caller(self, scope: Scope) -> Caller | None:
+        token = _find_token(scope)
         if token is not None:
             return await self._verify_token(token)
-        for key in _iter_credentials(request):
-            if not self._is_open or KEY_HEADER in request.headers or not _PLACEHOLDER.fullmatch(key):
+        for key in _iter_credentials(scope):
+            if not self._is_open or KEY_HEADER in HeaderFields.of(scope) or not _PLACEHOLDER.fullmatch(key):
                 return await self._verify_key(key)
-        if self._is_open and _has_misplaced_key(request):
+        if self._is_open and _has_misplaced_key(scope):
             raise _invalid_key()
         return None
 
@@ -160,33 +161,33 @@ class Authenticator:
             raise Unauthorized("API key expired", reason="api_key_expired")
 
 
-def _iter_credentials(request: Request) -> Iterator[str]:
+def _iter_credentials(scope: Scope) -> Iterator[str]:
     """Yield the credentials of a request: `X-Api-Key`, `Authorization: Bearer`, the key in the path.
 
     Raises: Unauthorized when one of the headers has two values.
     """
-    api_key = _single_header(request, KEY_HEADER)
-    authorization = _single_header(request, _AUTHORIZATION)
+    api_key = _single_header(scope, KEY_HEADER)
+    authorization = _single_header(scope, _AUTHORIZATION)
     if api_key is not None:
         yield api_key.strip()
     bearer = None if authorization is None else _bearer_value(authorization)
     if bearer is not None:
         yield bearer
-    if "key" in request.path_params:
-        yield request.path_params["key"]
+    if "key" in scope.get("path_params", {}):
+        yield scope["path_params"]["key"]
 
 
-def _single_header(request: Request, header: str) -> str | None:
+def _single_header(scope: Scope, header: bytes) -> str | None:
     """Return the value of a header, which may be repeated. Raises: Unauthorized for two different values."""
-    values = set(request.headers.getlist(header))
+    values = set(HeaderFields.of(scope).values_of(header))
     if len(values) > 1:
         raise _invalid_key()
     return next(iter(values), None)
 
 
-def _find_token(request: Request) -> str | None:
+def _find_token(scope: Scope) -> str | None:
     """Return the bearer value that has the form of a session token. Raises: Unauthorized for two different tokens."""
-    bearers = map(_bearer_value, request.headers.getlist(_AUTHORIZATION))
+    bearers = map(_bearer_value, HeaderFields.of(scope).values_of(_AUTHORIZATION))
     tokens = {bearer for bearer in bearers if bearer is not None and _TOKEN.fullmatch(bearer)}
     if len(tokens) > 1:
         raise build_invalid_token_error()
@@ -198,11 +199,11 @@ def _bearer_value(authorization: str) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-def _has_misplaced_key(request: Request) -> bool:
+def _has_misplaced_key(scope: Scope) -> bool:
     """Return True for an API key in the query, or an `Authorization` header whose scheme is not Bearer."""
-    values = request.headers.getlist(_AUTHORIZATION)
+    values = HeaderFields.of(scope).values_of(_AUTHORIZATION)
     has_other_scheme = any(value.strip() != "" and _bearer_value(value) is None for value in values)
-    return has_other_scheme or KEY_PREFIX.encode() in request.scope["query_string"]
+    return has_other_scheme or KEY_PREFIX.encode() in scope["query_string"]
 
 
 def _invalid_key() -> Unauthorized:

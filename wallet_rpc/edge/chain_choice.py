@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from wallet_rpc.domain.access import READ_ACCESS, WRITE_ACCESS
-from wallet_rpc.edge import caller
 from wallet_rpc.edge.envelope import Reply, ResponseObject, parse_body
-from wallet_rpc.edge.http import Handler
 from wallet_rpc.edge.jsonrpc import Fallback
+from wallet_rpc.edge.request_context import current_caller, current_context
+from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import ParseError, UnsupportedChain
 from wallet_rpc.primitives import parse_quantity
 
@@ -26,35 +23,19 @@ RequestRecorder: TypeAlias = Callable[[int, Mapping[str, Any]], Awaitable[None]]
 MAX_RECORDED_ENTRIES = 1000
 """The maximum number of recorded entries of a body; the embedded chain rejects a longer batch."""
 
-_chosen: ContextVar[str | None] = ContextVar("chosen_chain", default=None)
 
-
-class ChainMiddleware:
-    """Middleware that selects the chain of the query string."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        query = scope.get("query_string", b"")
-        named = parse_qs(query.decode("latin-1")).get("chainId") if b"chainId" in query else None
-        token = _chosen.set(None if named is None else named[-1])
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            _chosen.reset(token)
+def select_chain(query: bytes) -> str | None:
+    """Return the chain that a query string selects, as text of the client; None without a selection."""
+    named = parse_qs(query.decode("latin-1")).get("chainId") if b"chainId" in query else None
+    return None if named is None else named[-1]
 
 
 def bind_chain(chain_id: int, handler: Handler) -> Handler:
     """Wrap a handler for a path that names the chain."""
 
     async def answer(body: bytes) -> Reply:
-        token = _chosen.set(str(chain_id))
-        try:
-            return await handler(body)
-        finally:
-            _chosen.reset(token)
+        current_context().chain = str(chain_id)
+        return await handler(body)
 
     return answer
 
@@ -67,8 +48,8 @@ def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], rec
     first = next(iter(chains), None)
 
     async def answer(request: dict[str, Any]) -> ResponseObject | None:
-        (READ_ACCESS if request["method"] in reads else WRITE_ACCESS).authorize(caller.current_caller())
-        text = _chosen.get()
+        (READ_ACCESS if request["method"] in reads else WRITE_ACCESS).authorize(current_caller())
+        text = current_context().chain
         chain_id = first if text is None else _parse_chain_id(text)
         if chain_id is None or chain_id not in chains:
             served = ", ".join(map(str, chains))
@@ -86,7 +67,7 @@ def record_requests(chain_id: int, handler: Handler, record: RequestRecorder) ->
     """
 
     async def answer(body: bytes) -> Reply:
-        if not caller.current_caller().is_anonymous:
+        if not current_caller().is_anonymous:
             await asyncio.gather(*(record(chain_id, request) for request in _requests(body)))
         return await handler(body)
 

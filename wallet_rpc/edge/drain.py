@@ -7,9 +7,11 @@ time limits of the drain of their server, which `current_drain` returns.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from types import TracebackType
+from typing import Self
+
+from wallet_rpc.time_limits import TimeLimit
 
 CUT_TEXT = "the server shuts down and has cut this request, which may still take effect; send it again"
 """The message of `ShuttingDown`."""
@@ -17,33 +19,46 @@ DRAIN_SECONDS = 8.0
 """The default time for running work to finish; `docker stop` kills a container after 10 s."""
 
 
+class DrainLimit(TimeLimit):
+    """A time limit that the end of its `TimeLimits` ends."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self, until: float | None, running: set[DrainLimit]) -> None:
+        super().__init__(until)
+        self._running = running
+
+    def __enter__(self) -> Self:
+        self._running.add(self)
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.discard(self)
+        super().__exit__(kind, error, trace)
+
+    def release(self) -> None:
+        """Let the work within this limit finish when the limits end."""
+        self._running.discard(self)
+
+
 class TimeLimits:
     """The time limits of running work of one kind, which can all be ended early."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Timeout] = set()
+        self._running: set[DrainLimit] = set()
         self._ends_at: float | None = None
 
-    @asynccontextmanager
-    async def limit(self, until: float | None = None) -> AsyncIterator[asyncio.Timeout]:
-        """Run a block until the loop time `until`, or until the limits end. Raises: TimeoutError."""
-        async with asyncio.timeout_at(_earliest(until, self._ends_at)) as limit:
-            self._running.add(limit)
-            try:
-                yield limit
-            finally:
-                self._running.discard(limit)
+    def limit(self, until: float | None = None) -> DrainLimit:
+        """Return a limit that expires at the loop time `until`, or when the limits end."""
+        return DrainLimit(until if self._ends_at is None else _earliest(until, self._ends_at), self._running)
 
     def end(self, at: float) -> None:
         """End all limits at the loop time `at`, unless they end earlier; also those of work that starts later."""
         self._ends_at = _earliest(self._ends_at, at)
         for limit in self._running:
-            if not limit.expired():
-                limit.reschedule(_earliest(limit.when(), at))
-
-    def release(self, limit: asyncio.Timeout) -> None:
-        """Let the work within this limit finish when the limits end."""
-        self._running.discard(limit)
+            limit.end(at)
 
     @property
     def have_ended(self) -> bool:
@@ -65,7 +80,7 @@ class Drain:
         """The limits of work in the background, which ends with the time of the drain, or with a second signal.
 
         The context of the application is closed after the requests are done, and then finishes such work:
-        `async with current_drain().background.limit(): await workers.finish()`.
+        `with current_drain().background.limit(): await workers.finish()`.
         """
 
     @property

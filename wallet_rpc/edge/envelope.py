@@ -39,6 +39,7 @@ have a tenth as many. Creating an array costs as much as reading a hundred bytes
 _START_BYTES = 1 << 16
 """The part of a body with too many values that is parsed to detect text that is not JSON; it cannot itself hold
 `MAX_BODY_CONTAINERS`."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _END_OF_TEXT = "EOF while parsing"
 """A part of pydantic-core's error for truncated but otherwise valid JSON (version 2)."""
 _POSITION = re.compile(r"line \d+ column \d+")
@@ -60,7 +61,7 @@ def parse_body(body: bytes) -> Any:
 
     Raises: ParseError; InvalidRequest (too_many_values) for too many values, after parsing only the start of the body.
     """
-    is_large = _is_large(body) and _is_large(_STRING.sub(b"", body))
+    is_large = len(body) > MAX_BODY_CONTAINERS and _is_large(body) and _is_large(_STRING.sub(b"", body))
     try:
         value = parse_json(body[:_START_BYTES] if is_large else body)
     except ValueError as error:
@@ -141,10 +142,14 @@ def error_response(error: WalletError, request_id: Id) -> ResponseObject:
 
 
 def to_json_value(value: Any) -> Any:
-    """Convert the facts of an error to JSON values; byte strings become hex text."""
+    """Convert the facts of an error to JSON values; byte strings become hex text. Raises: ValueError for NaN."""
     match value:
         case Data():
             return value.hex0x()
+        case bytes():
+            raise ValueError("a fact of an error is a byte string, expected Data")
+        case float() if not math.isfinite(value):
+            raise ValueError(f"JSON has no {value}")
         case Mapping():
             return {str(key): to_json_value(item) for key, item in value.items()}
         case list() | tuple():
@@ -168,10 +173,13 @@ def encode_response(response: ResponseObject | list[ResponseObject]) -> bytes:
         return b"[" + b",".join(encode_response(one) for one in response) + b"]"
     try:
         return dump_json(response)
-    except (TypeError, ValueError, RecursionError) as error:  # no JSON type, NaN, a lone surrogate, a cycle
+    except (TypeError, ValueError, RecursionError) as error:
         return dump_json(error_response(log_incident(error), response["id"]))
 
 
 def dump_json(value: Any) -> bytes:
-    """Write a value as JSON text. Raises: TypeError, ValueError, RecursionError when it cannot be written."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Write a value as JSON text.
+
+    Raises: ValueError, TypeError or RecursionError for what JSON lacks: NaN, byte strings, lone surrogates, cycles.
+    """
+    return _ENCODER.encode(value).encode()

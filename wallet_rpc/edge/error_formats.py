@@ -13,9 +13,9 @@ from typing import Any, assert_never
 from starlette.responses import Response
 
 from wallet_rpc import wire
-from wallet_rpc.edge import observe
 from wallet_rpc.edge.envelope import dump_json
-from wallet_rpc.edge.guard import json_response
+from wallet_rpc.edge.guard import JsonResponse
+from wallet_rpc.edge.request_context import current_context
 from wallet_rpc.errors import InvalidParams, Unavailable, WalletError
 from wallet_rpc.operations.operation import ErrorFormat
 from wallet_rpc.wire import FieldError, shape
@@ -133,14 +133,14 @@ def rest_error_response(
             status = code // 1000
             details = _details(error)
             message = _FIXED_MESSAGES.get(code, error.message)
-            content = OrganizationError(code=code, message=message, details=details, request_id=observe.request_id())
+            content = OrganizationError(code=code, message=message, details=details, request_id=current_context().id)
         case ErrorFormat.TOKEN:
             message = "Internal server error" if status == 500 else error.message
             content = TokenError(status_code=status, message=message, error=_PHRASES.get(status))
         case _:
             assert_never(error_format)
     body = dump_json(wire.encode(ERROR_TYPES[error_format], content))
-    return json_response(body, status, {**_headers(status, error), **(headers or {})})
+    return JsonResponse(body, status, {**_headers(status, error), **(headers or {})})
 
 
 def code_of(error_format: ErrorFormat, status: int, error: WalletError) -> int:

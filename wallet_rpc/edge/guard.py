@@ -5,20 +5,20 @@ A rejection carries the error; the error format of the requested path decides ho
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Protocol
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wallet_rpc.edge import observe
 from wallet_rpc.edge.drain import CUT_TEXT, current_drain
+from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.errors import InvalidRequest, ShuttingDown, WalletError
 from wallet_rpc.primitives import preview
+from wallet_rpc.time_limits import TimeLimit
 
 MAX_BODY_BYTES = 1 << 20
 """The maximum size of a body: 1 MiB, as for public bundlers."""
@@ -48,14 +48,23 @@ class HttpRejection(Exception):
         self.headers = headers
 
 
-def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Build a JSON response that must not be cached."""
-    response = Response(body, status, media_type="application/json", headers=headers)
-    response.headers["cache-control"] = "no-store"
-    return response
+class JsonResponse(Response):
+    """A JSON response that must not be cached."""
+
+    def __init__(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status
+        self.body = body
+        self.background = None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON_TYPE, _NO_STORE]
+        if headers is not None:
+            self.raw_headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def require_json(request: Request, media_types: frozenset[str]) -> None:
+_JSON_TYPE = (b"content-type", b"application/json")
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+def require_json(fields: HeaderFields, media_types: frozenset[str]) -> None:
     """Check that the body is declared as JSON in UTF-8; a body without a content type counts as JSON.
 
     A web page must declare the type: a browser sends a body without a type, or of some other types, to any origin. For
@@ -63,15 +72,15 @@ def require_json(request: Request, media_types: frozenset[str]) -> None:
 
     Raises: HttpRejection with status 415.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = fields.get(b"content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise _unsupported_media_type(
             f"content-encoding: expected none, got {preview(encoding)}", {"accept-encoding": "identity"}
         )
-    content_type = request.headers.get("content-type")
-    is_from_page = "origin" in request.headers
-    if (content_type is not None or is_from_page) and not _is_json(content_type or "", media_types):
-        received = "nothing" if content_type is None else preview(content_type)
+    has_type = b"content-type" in fields
+    content_type = fields.get(b"content-type")
+    if (has_type or b"origin" in fields) and not _is_json(content_type, media_types):
+        received = preview(content_type) if has_type else "nothing"
         text = f"content-type: expected application/json, got {received}"
         raise _unsupported_media_type(text, {"accept-post": "application/json"})
 
@@ -81,6 +90,8 @@ def _unsupported_media_type(text: str, headers: Mapping[str, str]) -> HttpReject
 
 
 def _is_json(content_type: str, media_types: frozenset[str]) -> bool:
+    if content_type in media_types:
+        return True
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [
         value.strip('" ') for name, _, value in (item.partition("=") for item in parameters) if name == "charset"
@@ -89,32 +100,36 @@ def _is_json(content_type: str, media_types: frozenset[str]) -> bool:
 
 
 async def read_request_body(
-    request: Request, *, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
+    scope: Scope, receive: Receive, *, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
 ) -> bytes:
     """Read the body. The length of a chunked body is counted as it arrives, and a body that is too large is dropped.
 
     Raises: HttpRejection with 413 for a body that is too large, with 408 for one that is too slow; ClientDisconnect.
     """
-    length = request.headers.get("content-length", "")
+    length = HeaderFields.of(scope).get(b"content-length")
     if _DIGITS.fullmatch(length) and int(length) > max_bytes:
         raise _too_large(max_bytes)
     try:
-        async with asyncio.timeout(seconds):
-            return await _read_within(request, max_bytes)
+        with TimeLimit.after(seconds):
+            return await _read_within(receive, max_bytes)
     except TimeoutError:
         text = f"body: expected within {seconds:g} seconds, got a part of it"
         raise HttpRejection(408, InvalidRequest(text, reason="body_too_slow"), {"connection": "close"}) from None
 
 
-async def _read_within(request: Request, max_bytes: int) -> bytes:
+async def _read_within(receive: Receive, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async with aclosing(request.stream()) as stream:
-        async for part in stream:
-            parts.append(part)
-            size += len(part)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
+    has_more = True
+    while has_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        has_more = message.get("more_body", False)
     return b"".join(parts)
 
 
@@ -144,23 +159,22 @@ class ErrorMiddleware:
             await self._error_responder(rejection.status, rejection.error, rejection.headers)(scope, receive, send)
             return
         started = False
-        requests = current_drain().requests
-        limit: asyncio.Timeout | None = None
+        limit = current_drain().requests.limit()
 
         async def send_and_track(message: Message) -> None:
             nonlocal started
-            started = True
-            if limit is not None:
-                requests.release(limit)
+            if not started:
+                started = True
+                limit.release()
             await send(message)
 
         try:
-            async with requests.limit() as limit:
+            with limit:
                 await self._app(scope, receive, send_and_track)
         except ClientDisconnect:
             pass  # no client is left to respond to
         except Exception as raised:  # the outermost exception handler
-            if limit is not None and limit.expired():
+            if limit.has_expired:
                 await self._error_responder(ShuttingDown.status, ShuttingDown(CUT_TEXT))(scope, receive, send)
                 return
             error = observe.log_incident(raised)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wallet_rpc.edge.drain import current_drain
-from wallet_rpc.edge.guard import json_response
+from wallet_rpc.edge.guard import JsonResponse
 
 States: TypeAlias = Callable[[], Mapping[str, str]]
 """Returns the state of each dependency by name: `ok`, or the kind of its failure."""
@@ -30,15 +30,15 @@ def health_routes(states: States) -> list[Route]:
     """
 
     async def health(_: Request) -> Response:
-        return json_response(b'{"status":"ok"}')
+        return JsonResponse(b'{"status":"ok"}')
 
     async def ready(_: Request) -> Response:
         if current_drain().is_draining:
-            return json_response(b'{"status":"draining","parts":{}}', 503)
+            return JsonResponse(b'{"status":"draining","parts":{}}', 503)
         parts = states()
         is_ready = all(state == "ok" for state in parts.values())
         body = json.dumps({"status": "ok" if is_ready else "unavailable", "parts": parts}).encode()
-        return json_response(body, 200 if is_ready else 503)
+        return JsonResponse(body, 200 if is_ready else 503)
 
     return [Route(HEALTH_PATH, health, methods=["GET"]), Route(READY_PATH, ready, methods=["GET"])]
 

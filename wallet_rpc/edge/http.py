@@ -1,50 +1,36 @@
-"""HTTP routing of the JSON-RPC endpoints and the REST mounts, with CORS and rejections at the HTTP level.
+"""The HTTP application: its paths, CORS, and what every request has: a context, an id, a log line.
 
-A JSON-RPC response, also an error, has status 200, or 204 without a response object. Any other status means that no
-operation was run. Neither the query string nor the API key in the path selects a route. The query string selects the
-chain (`chain_choice`), and the key identifies the caller (`authentication`).
+Neither the query string nor the API key in the path selects a route. The query string selects the chain
+(`chain_choice`), and the key identifies the caller (`authentication`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias
+import time
+from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wallet_rpc.edge.envelope import Reply, encode_response, error_response
-from wallet_rpc.edge.guard import (
-    BODY_SECONDS,
-    REJECTION,
-    ErrorMiddleware,
-    HttpRejection,
-    json_response,
-    read_request_body,
-    require_json,
-)
-from wallet_rpc.edge.observe import AccessLogMiddleware
-from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins
-from wallet_rpc.errors import InvalidRequest, WalletError
-
-Handler: TypeAlias = Callable[[bytes], Awaitable[Reply]]
-"""Handles a body and returns the reply, such as `JsonRpcDispatcher.dispatch`."""
-Authenticate: TypeAlias = Callable[[Request], Awaitable[object]]
-"""Authenticates a request: `Authenticator.authenticate`. Raises: WalletError when it fails."""
+from wallet_rpc.domain.access import Caller
+from wallet_rpc.edge.chain_choice import select_chain
+from wallet_rpc.edge.guard import BODY_SECONDS, REJECTION, ErrorMiddleware
+from wallet_rpc.edge.header_fields import HeaderFields
+from wallet_rpc.edge.observe import choose_request_id, log_request
+from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
+from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins, Sources
+from wallet_rpc.edge.rpc_endpoint import Authenticate, Handler, JsonRpcEndpoint, JsonRpcPaths, jsonrpc_error_response
+from wallet_rpc.errors import InvalidRequest
 
 WALLET_PATHS = ("/", "/v2", "/v2/{key}")
 """The paths to which the official clients post."""
-MEDIA_TYPES = frozenset({"application/json", "application/json-rpc", "application/jsonrequest"})
-"""The accepted content types. Source: JSON-RPC over HTTP."""
 PREFLIGHT_SECONDS = 86_400
 """The time that a browser may cache a CORS preflight; browsers have a lower limit of their own."""
 ALL_ORIGINS = Origins()
-
-_GREETING = "wallet-rpc: POST JSON-RPC 2.0 here; GET /openrpc.json lists the methods\n"
+ANY_SOURCE = Sources(are_checked=False, origins=ALL_ORIGINS)
 
 
 def build_app(
@@ -53,46 +39,97 @@ def build_app(
     routes: Sequence[BaseRoute] = (),
     authenticate: Authenticate | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
-    origins: Origins = ALL_ORIGINS,
+    sources: Sources = ANY_SOURCE,
     body_seconds: float = BODY_SECONDS,
 ) -> ASGIApp:
     """Build the HTTP application: each path of `handlers`, a route template, accepts POST, also with a final slash.
 
-    `routes` are tried first. Without `authenticate`, requests are not authenticated. `mounts` serve all requests at and
-    below their path. `origins` are the web origins whose pages may call the handlers and routes.
+    Without `authenticate`, requests are not authenticated. `routes` are the other paths. `mounts` serve all requests at
+    and below their path. `sources` are those whose requests are accepted.
     """
-    posts = [
-        Route(each, JsonRpcEndpoint(handler, authenticate, body_seconds=body_seconds))
-        for path, handler in handlers.items()
-        for each in slash_spellings(path)
-    ]
-    router = Router([*routes, *posts], redirect_slashes=False, default=_not_found)
-    fallback = with_cors(ErrorMiddleware(router, jsonrpc_error_response), origins)
-    return AccessLogMiddleware(_Mounts(mounts or {}, fallback=fallback))
-
-
-class _Mounts:
-    """Routes a request to the mount with the longest prefix of its path, else to the fallback."""
-
-    def __init__(self, mounts: Mapping[str, ASGIApp], *, fallback: ASGIApp) -> None:
-        self._mounts = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
-        self._fallback = fallback
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        requested = f"{scope['path']}/" if scope["type"] == "http" else ""
-        app = next((app for path, app in self._mounts if requested.startswith(f"{path}/")), self._fallback)
-        await app(scope, receive, send)
-
-
-def slash_spellings(path: str) -> tuple[str, ...]:
-    """Return a path without and with a final slash; a redirect between them would cost a request, or fail."""
-    return (path,) if path.endswith("/") else (path, f"{path}/")
+    endpoints = {
+        path: JsonRpcEndpoint(handler, authenticate, body_seconds=body_seconds) for path, handler in handlers.items()
+    }
+    return HttpApp(JsonRpcPaths(endpoints), routes, mounts or {}, sources)
 
 
 def wallet_handlers(handler: Handler) -> dict[str, Handler]:
     """Map the wallet's paths to their handler, for `build_app`."""
     return dict.fromkeys(WALLET_PATHS, handler)
+
+
+class HttpApp:
+    """The application that `build_app` builds."""
+
+    def __init__(
+        self, paths: JsonRpcPaths, routes: Sequence[BaseRoute], mounts: Mapping[str, ASGIApp], sources: Sources
+    ) -> None:
+        self._paths = paths
+        self._router = Router(routes, redirect_slashes=False, default=_not_found)
+        self._rpc = ErrorMiddleware(self._route, jsonrpc_error_response)
+        self._rpc_with_cors = with_cors(self._rpc, sources.origins)
+        self._mounts = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
+        self._sources = sources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._close_websocket(scope, send)
+            return
+        started = time.perf_counter()
+        path = scope["path"]
+        fields = HeaderFields.of(scope)
+        client = scope.get("client")
+        caller = LOCAL_CALLER if client is None else Caller(name=client[0])
+        context = RequestContext(caller, choose_request_id(fields, path), select_chain(scope.get("query_string", b"")))
+        set_context(context)
+        status: int | None = None
+
+        async def send_with_context(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *_context_headers(context)]
+            await send(message)
+
+        if REJECTION not in scope:
+            rejection = self._sources.find_rejection(path, fields)
+            if rejection is not None:
+                scope[REJECTION] = rejection
+        try:
+            await self._choose(scope, fields)(scope, receive, send_with_context)
+        finally:
+            seconds = time.perf_counter() - started
+            log_request(context, verb=scope["method"], path=path, status=status, seconds=seconds)
+
+    def _choose(self, scope: Scope, fields: HeaderFields) -> ASGIApp:
+        """Return the application of a request: the mount with the longest prefix of its path, or JSON-RPC."""
+        requested = f"{scope['path']}/"
+        for path, app in self._mounts:
+            if requested.startswith(f"{path}/"):
+                return app
+        # the responses to POST are never cached, so they need no `vary` for CORS
+        return self._rpc if scope["method"] == "POST" and b"origin" not in fields else self._rpc_with_cors
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._paths.find(scope)
+        await (self._router if endpoint is None else endpoint)(scope, receive, send)
+
+    async def _close_websocket(self, scope: Scope, send: Send) -> None:
+        rejection = self._sources.find_rejection(scope["path"], HeaderFields.of(scope))
+        refusal = {} if rejection is None else {"reason": rejection.error.reason}
+        await send({"type": "websocket.close", "code": 1000 if rejection is None else 1008, **refusal})
+
+
+def _context_headers(context: RequestContext) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-request-id", context.id.encode())]
+    result = context.rate_limit
+    if result is not None:
+        headers.append((b"x-ratelimit-limit", b"%d" % result.limit))
+        headers.append((b"x-ratelimit-remaining", b"%d" % result.remaining))
+        if result.retry_after_seconds is not None:
+            headers.append((b"retry-after", b"%d" % result.retry_after_seconds))
+    return headers
 
 
 def with_cors(
@@ -136,57 +173,6 @@ class _Cors(CORSMiddleware):
         return response
 
 
-def jsonrpc_error_response(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
-    """Build the response of an HTTP rejection: a JSON-RPC error with id null, which clients can display."""
-    return json_response(encode_response(error_response(error, None)), status, headers)
-
-
-class JsonRpcEndpoint:
-    """An endpoint that passes a posted body to a handler."""
-
-    def __init__(
-        self, handler: Handler, authenticate: Authenticate | None = None, *, body_seconds: float = BODY_SECONDS
-    ) -> None:
-        self._handler = handler
-        self._authenticate = authenticate
-        self._body_seconds = body_seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        response = await self._response(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _response(self, request: Request) -> Response:
-        if request.method in {"GET", "HEAD"} and request.url.path == "/":
-            return PlainTextResponse(_GREETING)
-        if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"allow": _allowed_methods(request)})
-        try:
-            reply = await self._reply(request)
-        except HttpRejection as rejection:
-            return jsonrpc_error_response(rejection.status, rejection.error, rejection.headers)
-        except WalletError as error:  # from the authenticator; the dispatcher handles its own errors
-            headers = {"www-authenticate": "Bearer"} if error.status == 401 else None
-            return jsonrpc_error_response(error.status, error, headers)
-        return Response(status_code=204) if reply.text is None else json_response(reply.text, reply.status)
-
-    async def _reply(self, request: Request) -> Reply:
-        if request.method != "POST":
-            error = InvalidRequest("verb: expected POST", reason="method_not_allowed")
-            raise HttpRejection(405, error, {"allow": _allowed_methods(request)})
-        require_json(request, MEDIA_TYPES)
-        if self._authenticate is not None:
-            await self._authenticate(request)
-        return await self._handler(await read_request_body(request, seconds=self._body_seconds))
-
-
-def _allowed_methods(request: Request) -> str:
-    return "GET, HEAD, POST, OPTIONS" if request.url.path == "/" else "POST, OPTIONS"
-
-
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] != "http":  # a WebSocket
-        await send({"type": "websocket.close", "code": 1000})
-        return
     error = InvalidRequest("path: expected one of this server's paths, such as /", reason="no_such_path")
     await jsonrpc_error_response(404, error)(scope, receive, send)

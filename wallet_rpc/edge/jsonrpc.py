@@ -1,9 +1,10 @@
 """JSON-RPC 2.0 dispatcher without a transport: bytes in, bytes out. The only module that uses jsonrpcserver.
 
-The library (5.0.9) runs each entry: it finds the method, calls it and builds the response object, or none for a
-notification. This module works around its defects (tests/edge/test_jsonrpc.py and test_leaks.py). It passes parsed and
-checked entries one at a time, so that an invalid entry fails alone. It skips the jsonschema validation, which takes two
-thirds of a call's time. It catches every exception, since the library would send the exception's text to the caller.
+The library (5.0.9) calls the method of each entry and builds the response object. This module works around its defects
+(tests/edge/test_jsonrpc.py and test_leaks.py). It calls the library's functions for one parsed and checked entry, so
+that an invalid entry fails alone: the entry point for a body validates it with jsonschema and inspects the method's
+signature, which takes nine tenths of the time. It catches every exception, since the library would send the exception's
+text to the caller.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-from jsonrpcserver import Error, Success, async_dispatch_to_serializable
+from jsonrpcserver import Error, Success
+from jsonrpcserver import request as library_request
+from jsonrpcserver.async_dispatcher import call as call_method
+from jsonrpcserver.dispatcher import to_response
+from jsonrpcserver.response import to_serializable
+from jsonrpcserver.sentinels import NOID
 
 from wallet_rpc import wire
 from wallet_rpc.edge import envelope, observe
 from wallet_rpc.edge.envelope import Reply, RequestObject, ResponseObject
 from wallet_rpc.edge.outcome import DEADLINE_SECONDS, encode_result, run_until, to_wallet_error
 from wallet_rpc.edge.parameters import Params, build_binding
+from wallet_rpc.edge.request_context import current_context
 from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
 from wallet_rpc.operations.operation import Operation
 
@@ -81,10 +88,10 @@ class JsonRpcDispatcher(Generic[_C]):
 
     async def dispatch_value(self, parsed: Any) -> ResponseObject | list[ResponseObject] | None:
         """Handle a body that is already parsed, as `dispatch` does, and return JSON values."""
-        call = _Call(self._context(), asyncio.get_running_loop().time() + self._deadline_seconds)
+        call = _Call(self._context, asyncio.get_running_loop().time() + self._deadline_seconds)
         if not isinstance(parsed, list):
             return await self._run_entry(parsed, call)
-        observe.record_batch(len(parsed))
+        current_context().batch_entries = len(parsed)
         if not 1 <= len(parsed) <= MAX_BATCH_ENTRIES:
             text = f"batch: expected 1 to {MAX_BATCH_ENTRIES} entries, got {len(parsed)}"
             reason = "batch_too_large" if parsed else None
@@ -111,58 +118,60 @@ class JsonRpcDispatcher(Generic[_C]):
             parsed = envelope.parse_request(entry)
         except WalletError as error:
             return self._reject(error, envelope.response_id(entry))
-        request: dict[str, Any] = {"method": parsed.method, "params": parsed.params}
-        if not parsed.is_notification:
-            request["id"] = parsed.id
-        if parsed.method not in self._methods:
-            return await self._run_fallback(parsed, request, call.until)
-        response = await async_dispatch_to_serializable(
-            "",
-            self._methods,
-            context=call,
-            deserializer=lambda _: request,
-            validator=_pass_through,
-        )
-        return _hide_library_error(cast("ResponseObject | None", response))
+        method = self._methods.get(parsed.method)
+        if method is None:
+            return await self._run_fallback(parsed, call.until)
+        request = library_request.Request(parsed.method, parsed.params, NOID if parsed.is_notification else parsed.id)
+        result = await call_method(request, call, method)
+        if parsed.is_notification:
+            return None
+        return _hide_library_error(cast("ResponseObject", to_serializable(to_response(request, result))))
 
-    async def _run_fallback(self, entry: RequestObject, request: dict[str, Any], until: float) -> ResponseObject | None:
+    async def _run_fallback(self, entry: RequestObject, until: float) -> ResponseObject | None:
         """Handle a request with the fallback; without one, the method is not found."""
         if self._fallback is None:
-            observe.record_result(observe.UNKNOWN, MethodNotFound.code)
+            current_context().record_result(observe.UNKNOWN, MethodNotFound.code)
             not_found = MethodNotFound.from_name(entry.method)
             return None if entry.is_notification else envelope.error_response(not_found, entry.id)
+        request: dict[str, Any] = {"jsonrpc": "2.0", "method": entry.method, "params": entry.params}
+        if not entry.is_notification:
+            request["id"] = entry.id
         try:
             wire.check_size(entry.params)
-            response = await run_until(self._fallback({"jsonrpc": "2.0", **request}), until)
+            response = await run_until(self._fallback(request), until)
         except Exception as raised:  # as in `_wrap_operation`: any exception becomes a response object
             response = envelope.error_response(to_wallet_error(raised, observe.OTHER), entry.id)
         error = None if response is None else response.get("error")
-        observe.record_result(observe.OTHER, None if error is None else error["code"])
+        current_context().record_result(observe.OTHER, None if error is None else error["code"])
         return None if entry.is_notification else response
 
     @staticmethod
     def _reject(error: WalletError, request_id: envelope.Id) -> ResponseObject:
-        observe.record_result(observe.UNREADABLE, error.code)
+        current_context().record_result(observe.UNREADABLE, error.code)
         return envelope.error_response(error, request_id)
 
 
 class _Call(Generic[_C]):
-    """The context of one body's calls and their deadline, in the loop's time."""
+    """The context of one body's calls, built for the first of them, and their deadline, in the loop's time."""
 
-    __slots__ = ("context", "until")
+    __slots__ = ("_build", "_context", "until")
 
-    def __init__(self, context: _C, until: float) -> None:
-        self.context = context
+    def __init__(self, build: Callable[[], _C], until: float) -> None:
+        self._build = build
+        self._context: _C | None = None
         self.until = until
 
+    @property
+    def context(self) -> _C:
+        """The context."""
+        if self._context is None:
+            self._context = self._build()
+        return self._context
 
-def _pass_through(request: Any) -> Any:
-    return request
 
-
-def _hide_library_error(response: ResponseObject | None) -> ResponseObject | None:
+def _hide_library_error(response: ResponseObject) -> ResponseObject:
     """Replace an error that the library itself created, which holds the text of an exception, with an incident."""
-    if response is None or "result" in response or isinstance(response["error"].get("data"), dict):
+    if "result" in response or isinstance(response["error"].get("data"), dict):
         return response
     incident = observe.log_incident(RuntimeError("jsonrpcserver returned an error of its own"))
     return envelope.error_response(incident, response["id"])
@@ -184,9 +193,9 @@ def _wrap_operation(operation: Operation[_C, Any, Any]) -> RpcMethod:
             result = await run_until(run_operation(call.context, names or list(positions)), call.until)
         except Exception as raised:  # any exception becomes a response object
             error = to_wallet_error(raised, operation.name)
-            observe.record_result(operation.name, error.code)
+            current_context().record_result(operation.name, error.code)
             return Error(error.code, error.message, envelope.to_json_value(error.data))
-        observe.record_result(operation.name, None)
+        current_context().record_result(operation.name, None)
         return Success(result)
 
     return run_method

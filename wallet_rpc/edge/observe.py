@@ -6,22 +6,17 @@ No body, parameter, signature or key is ever logged, not even a key in the path.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import secrets
-import sys
-import time
 from collections import Counter
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import EventDict, Processor
 
 from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
+from wallet_rpc.edge.header_fields import HeaderFields
+from wallet_rpc.edge.request_context import RequestContext
 from wallet_rpc.errors import InternalError
 
 UNKNOWN = "(unknown)"
@@ -45,50 +40,6 @@ _IGNORE_LOG_ERRORS = contextlib.suppress(Exception)
 log = structlog.get_logger("wallet_rpc")
 
 
-@dataclass(slots=True)
-class AccessLogEntry:
-    """The log fields of one HTTP request, filled in while it is served."""
-
-    entries: int | None = None
-    methods: Counter[str] = field(default_factory=Counter)
-    codes: list[int] = field(default_factory=list)
-    """The code of each entry that failed."""
-
-    def log_fields(self) -> dict[str, Any]:
-        """Return the fields about methods and results; empty if no handler was reached."""
-        if self.entries is None and not self.methods:
-            return {}
-        outcome = {"outcome": self.codes[0] if self.codes else "ok"}
-        if self.entries is None:
-            return {"method": next(iter(self.methods)), **outcome}
-        return {"batch": self.entries, "methods": dict(self.methods), **outcome, "failed": len(self.codes)}
-
-
-_access_entry: ContextVar[AccessLogEntry | None] = ContextVar("access_log_entry", default=None)
-_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-
-
-def request_id() -> str:
-    """Return the id of the current request; empty outside of any."""
-    return _request_id.get() or ""
-
-
-def record_result(method: str, code: int | None) -> None:
-    """Record the result of one entry for the log line: an error code, or None for success."""
-    entry = _access_entry.get()
-    if entry is not None:
-        entry.methods[method] += 1
-        if code is not None:
-            entry.codes.append(code)
-
-
-def record_batch(entries: int) -> None:
-    """Record for the log line that the body is a batch."""
-    entry = _access_entry.get()
-    if entry is not None:
-        entry.entries = entries
-
-
 def log_incident(raised: BaseException, **facts: Any) -> InternalError:
     """Log a bug under a new incident number and return the error that reveals only that number to the caller."""
     number = secrets.token_hex(8)
@@ -103,89 +54,38 @@ def mask_path(path: str) -> str:
     return "/".join(parts)
 
 
-class AccessLogMiddleware:
-    """The outermost middleware: assigns the request id and logs one line when the request ends."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        id_of_request = _requested_id(Headers(scope=scope), scope["path"]) or f"req_{secrets.token_hex(8)}"
-        entry = AccessLogEntry()
-        status: int | None = None
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = id_of_request
-            await send(message)
-
-        entry_token = _access_entry.set(entry)
-        id_token = _request_id.set(id_of_request)
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            verb = scope["method"] if scope["method"] in _METHODS else HIDDEN
-            milliseconds = round((time.perf_counter() - started) * 1000, 2)
-            http_fields = {"verb": verb, "path": mask_path(scope["path"]), "status": status}
-            with _IGNORE_LOG_ERRORS:
-                log.info("request", **http_fields, **entry.log_fields(), ms=milliseconds)
-            _access_entry.reset(entry_token)
-            _request_id.reset(id_token)
+def log_request(context: RequestContext, *, verb: str, path: str, status: int | None, seconds: float) -> None:
+    """Log the line of a request that has ended."""
+    with _IGNORE_LOG_ERRORS:
+        log.info(
+            "request",
+            verb=verb if verb in _METHODS else HIDDEN,
+            path=mask_path(path),
+            status=status,
+            **_result_fields(context),
+            ms=round(seconds * 1000, 2),
+        )
 
 
-def _requested_id(headers: Headers, path: str) -> str | None:
-    """Return the request id that the caller sets, unless the id could forge a log line or may be a credential."""
-    requested = headers.get("x-request-id", "")
-    if not _SANE_ID.fullmatch(requested) or mask_credentials(requested) != requested:
-        return None
-    credentials = (*headers.getlist("x-api-key"), *headers.getlist("authorization"), path)
-    return None if any(requested in _WORD.findall(text) for text in credentials) else requested
+def _result_fields(context: RequestContext) -> dict[str, Any]:
+    """Return the log fields about methods and results; empty if no handler was reached."""
+    results = context.results
+    if context.batch_entries is None:
+        return {"method": results[0][0], "outcome": _outcome(results)} if results else {}
+    methods = dict(Counter(method for method, _ in results))
+    failed = sum(code is not None for _, code in results)
+    return {"batch": context.batch_entries, "methods": methods, "outcome": _outcome(results), "failed": failed}
 
 
-def _add_request_id(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    current = _request_id.get()
-    if current is not None:
-        event["request_id"] = current
-    return event
+def _outcome(results: Sequence[tuple[str, int | None]]) -> int | str:
+    return next((code for _, code in results if code is not None), "ok")
 
 
-def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Mask credentials in text from other code, such as the message of an exception."""
-    for key in ("event", "exception"):
-        if isinstance(event.get(key), str):
-            event[key] = mask_credentials(event[key])
-    return event
-
-
-def configure(*, json: bool, quiet: bool = False) -> None:
-    """Log to standard error, as JSON or as plain lines; the logs of libraries go there too.
-
-    `quiet` drops events below warnings.
-    """
-    shared: list[Processor] = [
-        _add_request_id,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        _mask,
-    ]
-    render: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if json else structlog.dev.ConsoleRenderer(colors=False)
-    )
-    structlog.configure(
-        processors=[*shared, render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[meta, render]))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+def choose_request_id(fields: HeaderFields, path: str) -> str:
+    """Return the request id that the caller sets, or a new one if it could forge a log line or may be a credential."""
+    requested = fields.get(b"x-request-id")
+    if requested == "" or not _SANE_ID.fullmatch(requested) or mask_credentials(requested) != requested:
+        return f"req_{secrets.token_hex(8)}"
+    credentials = (*fields.values_of(b"x-api-key"), *fields.values_of(b"authorization"), path)
+    is_repeated = any(requested in _WORD.findall(text) for text in credentials)
+    return f"req_{secrets.token_hex(8)}" if is_repeated else requested

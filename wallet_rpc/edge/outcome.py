@@ -29,13 +29,12 @@ async def run_until(work: Awaitable[_T], until: float) -> _T:
     Raises: Unavailable (deadline) after the loop time `until`; ShuttingDown when the server's drain cuts the work.
     """
     operations = current_drain().operations
-    limit = None
+    limit = operations.limit(until)
     try:
-        async with operations.limit(until) as limit:
-            with limit_time(BUDGET_SECONDS):
-                return await work
+        with limit, limit_time(BUDGET_SECONDS):
+            return await work
     except TimeoutError:
-        if limit is None or not limit.expired():
+        if not limit.has_expired:
             raise  # a timeout within the work itself
         if operations.have_ended:
             raise ShuttingDown(CUT_TEXT) from None

@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from wallet_rpc.edge.guard import REJECTION, HttpRejection
+from wallet_rpc.edge.guard import HttpRejection
+from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.health import HEALTH_PATH, READY_PATH
 from wallet_rpc.errors import Forbidden
 from wallet_rpc.primitives import preview
@@ -29,12 +27,13 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+?)\.?(?::[0-9]{1,5})?", 
 _UNCHECKED = frozenset({HEALTH_PATH, READY_PATH})
 """Paths that load balancers request under any host name; they reveal and change nothing."""
 _FORWARDING = re.compile(
-    r"forwarded|via|cdn-loop|x-forwarded(-.+)?|x-original-(forwarded-for|host|url)|x-real-ip|(x-)?client-ip"
+    r"^(?:forwarded|via|cdn-loop|x-forwarded(-.+)?|x-original-(forwarded-for|host|url)|x-real-ip|(x-)?client-ip"
     r"|x-cluster-client-ip|true-client-ip|(cf|fastly|fly|do|x-azure|x-appengine)-(client-?ip|connecting-ip(v6)?|user-ip)"
     r"|cf-ray|x-envoy-external-address|x-proxyuser-ip|x-nginx-proxy"
-    r"|x-arr-log-id|ngrok-.+|(x-)?tailscale-.+"
+    r"|x-arr-log-id|ngrok-.+|(x-)?tailscale-.+)$",
+    re.MULTILINE,
 )
-"""Header fields that proxies add and clients do not send."""
+"""Names of header fields that proxies add and clients do not send, searched in the names of a request, one a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,51 +72,33 @@ class Sources:
     accepts_forwarded: bool = False
     """True if requests through a proxy, such as a development proxy, are accepted."""
 
-    def find_rejection(self, headers: Headers) -> HttpRejection | None:
+    def find_rejection(self, path: str, fields: HeaderFields) -> HttpRejection | None:
         """Return the rejection of a request whose source is not accepted; None for an accepted request."""
-        error = self._host_error(headers) or self._origin_error(headers) or self._forwarding_error(headers)
+        if not self.are_checked or path in _UNCHECKED:
+            return None
+        error = self._host_error(fields) or self._origin_error(fields) or self._forwarding_error(fields)
         return None if error is None else HttpRejection(403, error)
 
-    def _host_error(self, headers: Headers) -> Forbidden | None:
-        hosts = headers.getlist("host")
+    def _host_error(self, fields: HeaderFields) -> Forbidden | None:
+        hosts = fields.values_of(b"host")
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if match is not None and match[1].lower() in {*LOCAL_HOSTS, *self.hosts}:
+        if match is not None and (match[1].lower() in LOCAL_HOSTS or match[1].lower() in self.hosts):
             return None
         received = preview(hosts[0]) if len(hosts) == 1 else f"{len(hosts)} fields"
         text = f"host: expected localhost, 127.0.0.1, [::1] or one of WALLET_RPC_ALLOWED_HOSTS, got {received}"
         return Forbidden(text, reason="host_not_allowed")
 
-    def _origin_error(self, headers: Headers) -> Forbidden | None:
-        origins = headers.getlist("origin")
+    def _origin_error(self, fields: HeaderFields) -> Forbidden | None:
+        origins = fields.values_of(b"origin")
         if all(origin in self.origins for origin in origins) and len(origins) < 2:
             return None
         received = preview(origins[0]) if len(origins) == 1 else f"{len(origins)} fields"
         text = f"origin: expected one of this machine or of WALLET_RPC_CORS_ORIGINS, got {received}"
         return Forbidden(text, reason="origin_not_allowed")
 
-    def _forwarding_error(self, headers: Headers) -> Forbidden | None:
-        name = None if self.accepts_forwarded else next(filter(_FORWARDING.fullmatch, headers.keys()), None)
-        if name is None:
+    def _forwarding_error(self, fields: HeaderFields) -> Forbidden | None:
+        found = None if self.accepts_forwarded else _FORWARDING.search(fields.names)
+        if found is None:
             return None
-        text = f"{name}: expected no proxy in front of an open server; set WALLET_RPC_OPEN=no to run behind a proxy"
+        text = f"{found[0]}: expected no proxy in front of an open server; set WALLET_RPC_OPEN=no to run behind a proxy"
         return Forbidden(text, reason="forwarded_request")
-
-
-class SourceMiddleware:
-    """Middleware that rejects requests from sources that are not accepted, before they are routed."""
-
-    def __init__(self, app: ASGIApp, sources: Sources) -> None:
-        self._app = app
-        self._sources = sources
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        rejection = None
-        if self._sources.are_checked and scope["path"] not in _UNCHECKED:
-            rejection = self._sources.find_rejection(Headers(scope=scope))
-        if rejection is not None and scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": rejection.error.reason})
-            return
-        if rejection is not None:
-            scope = {REJECTION: rejection, **scope}  # an earlier rejection takes precedence
-        await self._app(scope, receive, send)

@@ -17,20 +17,23 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet_rpc import wire
-from wallet_rpc.edge import caller, error_formats, observe
+from wallet_rpc.edge import error_formats
 from wallet_rpc.edge.envelope import dump_json
 from wallet_rpc.edge.guard import (
     BODY_SECONDS,
     ErrorMiddleware,
     ErrorResponder,
     HttpRejection,
-    json_response,
+    JsonResponse,
     read_request_body,
     require_json,
 )
-from wallet_rpc.edge.http import ALL_ORIGINS, slash_spellings, with_cors
+from wallet_rpc.edge.header_fields import HeaderFields
+from wallet_rpc.edge.http import ALL_ORIGINS, with_cors
 from wallet_rpc.edge.outcome import DEADLINE_SECONDS, encode_result, run_until, to_wallet_error
+from wallet_rpc.edge.request_context import current_caller, current_context
 from wallet_rpc.edge.request_sources import Origins
+from wallet_rpc.edge.rpc_endpoint import slash_spellings
 from wallet_rpc.edge.strict_json import parse_json_object
 from wallet_rpc.errors import InvalidRequest, NotFound
 from wallet_rpc.operations.operation import Credential, ErrorFormat, Operation, RestRoute
@@ -54,10 +57,10 @@ _JSON = frozenset({"application/json"})
 class RestAuthenticator(Protocol):
     """The part of `authentication.Authenticator` that REST uses; the errors that it raises become the response."""
 
-    async def authenticate_key(self, request: Request) -> object:
+    async def authenticate_key(self, scope: Scope) -> object:
         """Authenticate by API key."""
 
-    async def authenticate_token(self, request: Request) -> object:
+    async def authenticate_token(self, scope: Scope) -> object:
         """Authenticate by session token."""
 
     async def enforce_rate_limit(self, cost: int) -> None:
@@ -183,10 +186,10 @@ class _Endpoint:
         except Exception as raised:  # any exception becomes an error response
             rejection = raised if isinstance(raised, HttpRejection) else _to_rejection(raised, handler.name)
             code = error_formats.code_of(self._error_format, rejection.status, rejection.error)
-            observe.record_result(handler.name, code)
+            current_context().record_result(handler.name, code)
             return self._error_response(rejection.status, rejection.error, rejection.headers)
-        observe.record_result(handler.name, None)
-        return json_response(body)
+        current_context().record_result(handler.name, None)
+        return JsonResponse(body)
 
 
 def _to_rejection(raised: Exception, name: str) -> HttpRejection:
@@ -207,9 +210,9 @@ class _OperationHandler(Generic[_C]):
         """Run the operation and return the JSON text of its result."""
         authenticator = self._api.authenticator
         if self._rest.credential is Credential.KEY:
-            await authenticator.authenticate_key(request)
+            await authenticator.authenticate_key(request.scope)
         else:
-            await authenticator.authenticate_token(request)
+            await authenticator.authenticate_token(request.scope)
         await authenticator.enforce_rate_limit(1)
         context = self._api.context()
         await self._operation.authorize(context)
@@ -231,12 +234,12 @@ class _OperationHandler(Generic[_C]):
         if self._rest.most_bytes is None:
             return {**_read_query(request), **path}
         try:
-            require_json(request, _JSON)
+            require_json(HeaderFields.of(request.scope), _JSON)
         except HttpRejection as rejection:
             raise HttpRejection(400, rejection.error) from None  # the documented APIs have no 415
         seconds = self._api.body_seconds
-        body = parse_json_object(await read_request_body(request, max_bytes=self._rest.most_bytes, seconds=seconds))
-        return {**body, **path}
+        text = await read_request_body(request.scope, request.receive, max_bytes=self._rest.most_bytes, seconds=seconds)
+        return {**parse_json_object(text), **path}
 
 
 def _read_query(request: Request) -> dict[str, Any]:
@@ -253,7 +256,7 @@ def _reject_other_organization(request: Request) -> None:
     organization = request.path_params.get(ORGANIZATION)
     if organization is None:
         return
-    if organization != caller.current_caller().organization:
+    if organization != current_caller().organization:
         raise NotFound("organization not found", reason="organization_not_found")
     if request.headers.get(ORGANIZATION_HEADER, organization) != organization:
         text = "differs from the organization of the path"

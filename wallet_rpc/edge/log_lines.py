@@ -1,0 +1,172 @@
+"""Form of the log: one line for each event on standard error, as JSON or as plain text, without credentials.
+
+While an event loop runs, a thread writes the lines, in groups: a slow reader of the log then delays no request. The
+lines of the last `GROUP_SECONDS` are lost if the process is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import MutableMapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import structlog
+from pydantic_core import to_json
+from structlog.typing import EventDict, Processor
+
+from wallet_rpc.domain.secret_text import mask_credentials
+from wallet_rpc.edge.request_context import current_context
+
+GROUP_SECONDS = 0.05
+"""The time for which lines are collected before they are written together."""
+MAX_PENDING_LINES = 100_000
+"""The maximum number of lines that wait for a slow reader of the log; further ones are dropped and counted."""
+
+
+class LineWriter:
+    """Writes lines to a stream: in a thread while an event loop runs, otherwise at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: deque[str] = deque()
+        self._dropped = 0
+        self._scheduled_on: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._has_lines = threading.Event()
+        self._writing = threading.Lock()
+
+    def msg(self, line: str) -> None:
+        """Write a line, soon."""
+        if len(self._lines) < MAX_PENDING_LINES:
+            self._lines.append(line)
+        else:
+            self._dropped += 1
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._scheduled_on is not loop:
+            self._scheduled_on = loop
+            loop.call_later(GROUP_SECONDS, self._wake_thread)
+
+    debug = info = warning = error = critical = exception = msg
+
+    def flush(self) -> None:
+        """Write the pending lines now."""
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if self._dropped:
+                lines.append(f"log_lines_dropped: {self._dropped}")
+                self._dropped = 0
+            if lines:
+                self._stream.write("\n".join([*lines, ""]))
+                self._stream.flush()
+
+    def _wake_thread(self) -> None:
+        self._scheduled_on = None
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+        self._has_lines.set()
+
+    def _run(self) -> None:
+        while True:
+            self._has_lines.wait()
+            self._has_lines.clear()
+            with suppress(OSError, ValueError):  # the log is closed or full, which must end no server
+                self.flush()
+
+
+_writer: LineWriter | None = None
+
+
+def flush() -> None:
+    """Write the pending lines of the log now."""
+    if _writer is not None:
+        _writer.flush()
+
+
+def _flush_at_exit() -> None:
+    with suppress(OSError, ValueError):  # the log is closed or full
+        flush()
+
+
+atexit.register(_flush_at_exit)
+
+
+def _add_facts(_logger: Any, level: str, event: EventDict) -> EventDict:
+    """Add the request id, the level and the time."""
+    request_id = current_context().id
+    if request_id:
+        event["request_id"] = request_id
+    event["level"] = level
+    event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    return event
+
+
+def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Mask credentials in text from other code, such as the message of an exception."""
+    for key in ("event", "exception"):
+        if isinstance(event.get(key), str):
+            event[key] = mask_credentials(event[key])
+    return event
+
+
+def _render_json(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    return to_json(event, fallback=repr).decode()
+
+
+def _render_plain(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    """Render an event as text: time, level, event and its fields in alphabetical order, then an exception."""
+    start = f"{event.pop('timestamp')} [{event.pop('level'):<9}] {event.pop('event'):<30}"
+    exception = event.pop("exception", None)
+    fields = " ".join(f"{name}={_format_plain(value)}" for name, value in sorted(event.items()))
+    return f"{start} {fields}".rstrip() + ("" if exception is None else f"\n{exception}")
+
+
+def _format_plain(value: Any) -> str:
+    text = str(value)
+    return text if isinstance(value, int | float) or text.isidentifier() else repr(value)
+
+
+def configure(*, json: bool, quiet: bool = False) -> None:
+    """Log to standard error, as JSON or as plain lines; the logs of libraries go there too.
+
+    `quiet` drops events below warnings.
+    """
+    global _writer  # noqa: PLW0603  # the log of the process
+    writer = _writer = LineWriter(sys.stderr)
+    render: Processor = _render_json if json else _render_plain
+    own: list[Processor] = [_add_facts, structlog.processors.format_exc_info, _mask]
+    structlog.configure(
+        processors=[*own, render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
+        logger_factory=lambda *_: writer,
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_LibraryHandler(writer, own, render)], level=logging.WARNING, force=True)
+
+
+class _LibraryHandler(logging.Handler):
+    """Writes the log of libraries in the same form."""
+
+    def __init__(self, writer: LineWriter, own: list[Processor], render: Processor) -> None:
+        super().__init__()
+        meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+        self.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=own, processors=[meta, render]))
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            self._writer.msg(self.format(record))
+        except (OSError, ValueError):
+            self.handleError(record)
