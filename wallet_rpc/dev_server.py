@@ -228,7 +228,7 @@ def _embedded_chains(options: DevOptions, chains: list[ChainSupervisor]) -> Embe
     by_id = dict(zip(options.chains, chains, strict=True))
     return EmbeddedChains(
         handlers={chain_id: _chain_handler(chain) for chain_id, chain in by_id.items()},
-        chains={chain_id: chain.request for chain_id, chain in by_id.items()},
+        chains={chain_id: chain.forward for chain_id, chain in by_id.items()},
         reads=dev_constants.EXTRA_READ_METHODS,
     )
 

@@ -20,7 +20,8 @@ from tests.devchain.sample import ALICE, SINK, Node
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.process import ChainFailed, ChainProcess
 from wallet_rpc.devchain.sqlite_store import FILE_NAME, SqliteStore, UnusableFolder
-from wallet_rpc.errors import Unavailable
+from wallet_rpc.devchain.supervisor import ChainSupervisor
+from wallet_rpc.errors import MethodNotFound, Unavailable
 
 pytestmark = pytest.mark.anyio
 SINK_TEXT, ALICE_TEXT = SINK.hex0x(), ALICE.address.hex0x()
@@ -52,6 +53,18 @@ async def test_process_answers_requests_batches_and_notifications() -> None:
         await chain.stop()
     with pytest.raises(Unavailable, match="has stopped"):
         await chain.request(entry("eth_chainId"))
+
+
+async def test_a_request_for_an_unknown_method_is_rejected_without_asking_the_chain() -> None:
+    chain = await ChainSupervisor.start(DevChainConfig())
+    try:
+        assert (await chain.forward(entry("eth_blockNumber")))["result"] == "0x0"
+        os.kill(chain.process_id, signal.SIGSTOP)
+        with pytest.raises(MethodNotFound, match="eth_unknown"):
+            await chain.forward(entry("eth_unknown"))
+    finally:
+        os.kill(chain.process_id, signal.SIGCONT)
+        await chain.stop()
 
 
 async def test_many_requests_in_flight_are_run_in_order() -> None:

@@ -33,6 +33,11 @@ class DevChainDispatcher:
         if len(self._methods) != len(operations):
             raise ValueError("two operations have the same name")
 
+    @property
+    def methods(self) -> Set[str]:
+        """The names of the methods."""
+        return self._methods.keys()
+
     def answer(self, body: bytes) -> bytes | None:
         """Return the JSON response to a body; None for notifications only. Never raises an Exception."""
         return self._limit.share(partial(self._answer, body))

@@ -32,6 +32,8 @@ class ChainProcess:
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._last = READY
         self._reader: asyncio.Task[None] | None = None
+        self.methods: frozenset[str] = frozenset()
+        """The names of the chain's methods, once it is open."""
 
     @classmethod
     async def start(cls, config: DevChainConfig) -> Self:
@@ -60,6 +62,7 @@ class ChainProcess:
         if "failed" in response:
             await made.stop()
             raise ChainFailed(response["failed"])
+        made.methods = frozenset(response["methods"])
         return made
 
     @property

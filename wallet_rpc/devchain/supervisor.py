@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.process import ChainFailed, ChainProcess
+from wallet_rpc.errors import MethodNotFound
 
 _RETRY_SECONDS = 2.0
 
@@ -40,6 +41,12 @@ class ChainSupervisor:
         Raises: Unavailable while there is no process.
         """
         return await self._process.answer(body)
+
+    async def forward(self, request: dict[str, Any]) -> Any:
+        """Send one request object of a client. Raises: MethodNotFound, without asking the chain; and as `answer`."""
+        if request["method"] not in self._process.methods:
+            raise MethodNotFound.from_name(request["method"])
+        return await self.request(request)
 
     async def request(self, parsed: Any) -> Any:
         """Send a request object or a batch as JSON values, and return the parsed response. Raises: as `answer`."""

@@ -67,7 +67,7 @@ def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:
     requests = _Requests(source)
     context.chain.limit.on_tick = partial(_answer_reads, dispatcher, requests, sink)
     gc.freeze()  # the libraries' objects live as long as the process
-    _put(sink, READY, b"{}")
+    _put(sink, READY, json.dumps({"methods": sorted(dispatcher.methods)}).encode())
     with contextlib.suppress(BrokenPipeError):
         while (frame := requests.next()) is not None:
             number, body = frame

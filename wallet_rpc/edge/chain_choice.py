@@ -43,7 +43,8 @@ def bind_chain(chain_id: int, handler: Handler) -> Handler:
 def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], record: RequestRecorder) -> Fallback:
     """Build a fallback that records a request, then forwards it to the selected chain, by default the first one.
 
-    It raises UnsupportedChain, and Forbidden for a session token or for a read-only key with a method not in `reads`.
+    `eth_chainId` is answered at once: a chain's id never changes. The fallback raises UnsupportedChain, and Forbidden
+    for a session token or for a read-only key with a method not in `reads`.
     """
     first = next(iter(chains), None)
 
@@ -54,6 +55,8 @@ def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], rec
         if chain_id is None or chain_id not in chains:
             served = ", ".join(map(str, chains))
             raise UnsupportedChain(field="chainId", expected=f"one of {served}", given=text)
+        if request["method"] == "eth_chainId" and not request["params"]:
+            return {"jsonrpc": "2.0", "result": hex(chain_id), "id": request.get("id")}
         await record(chain_id, request)
         return await chains[chain_id](request)
 
