@@ -30,11 +30,12 @@ class TimeLimit:
         return cls(asyncio.get_running_loop().time() + seconds)
 
     def __enter__(self) -> Self:
-        self._task: asyncio.Task[Any] | None = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = asyncio.current_task(loop)
         if self._task is None:
             raise RuntimeError("a time limit needs a task to cancel")
         self._cancellations = self._task.cancelling()
-        self._limits = _limits_of(asyncio.get_running_loop())
+        self._limits = _limits_of(loop)
         self._limits.add(self)
         return self
 

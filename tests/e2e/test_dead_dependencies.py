@@ -55,7 +55,7 @@ class Deployment:
 
     def until_logged(self, part: str, state: str) -> None:
         name = "redis" if part == "redis" else f"chain {CHAIN} {part} 1"
-        line = f'{{"part": "{name}", "state": "{state}", "event": "dependency"'
+        line = f'{{"part":"{name}","state":"{state}","event":"dependency"'
         until(lambda: line in self.server.output(), f"{part} {state}")
 
     @contextmanager

@@ -55,10 +55,12 @@ async def test_no_id_is_given_for_a_chain_that_is_not_served() -> None:
         await Chains().answer(request("eth_chainId"))
 
 
-@pytest.mark.parametrize("asked", [request("eth_chainId", 1), request("eth_blockNumber")], ids=["params", "other"])
-async def test_every_other_request_is_recorded_and_forwarded(asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "forwarded_request", [request("eth_chainId", 1), request("eth_blockNumber")], ids=["params", "other"]
+)
+async def test_every_other_request_is_recorded_and_forwarded(forwarded_request: dict[str, Any]) -> None:
     chains = Chains()
     set_context(RequestContext(chain="5"))
 
-    await chains.answer(asked)
-    assert chains.forwarded == chains.recorded == [(5, asked["method"])]
+    await chains.answer(forwarded_request)
+    assert chains.forwarded == chains.recorded == [(5, forwarded_request["method"])]

@@ -123,11 +123,11 @@ class Authenticator:
         return answer
 
     async def _find_caller(self, scope: Scope) -> Caller | None:
-        token = _find_token(scope)
-        if token is not None:
+        fields = HeaderFields.of(scope)
+        if _AUTHORIZATION in fields and (token := _find_token(scope)) is not None:
             return await self._verify_token(token)
         for key in _iter_credentials(scope):
-            if not self._is_open or KEY_HEADER in HeaderFields.of(scope) or not _PLACEHOLDER.fullmatch(key):
+            if not self._is_open or KEY_HEADER in fields or not _PLACEHOLDER.fullmatch(key):
                 return await self._verify_key(key)
         if self._is_open and _has_misplaced_key(scope):
             raise _invalid_key()

@@ -4,23 +4,62 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    Scope,
+)
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from wallet_rpc.edge.drain import Drain, set_current_drain
 from wallet_rpc.edge.guard import HttpRejection
 
+_COPIED_BYTES = 1 << 14
+"""The maximum size of the part of a body that is copied behind its head."""
+
 
 class ResponseTransport:
-    """The transport for responses: it closes the connection with `close`, which may still receive and drop input."""
+    """The transport for responses: it writes the head of a response together with the first part of its body.
 
-    __slots__ = ("close", "is_closing", "write")
+    It closes the connection with the given function, which may still receive and drop input.
+    """
+
+    __slots__ = ("_close", "_head", "_write", "holds", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
+        self._write = transport.write
+        self._close = close
+        self._head = b""
         self.is_closing = transport.is_closing
-        self.close = close
+        self.holds = False
+        """True while the head of a response is written."""
+
+    def write(self, data: bytes) -> None:
+        """Write data, or hold it as the head of a response."""
+        if self.holds:
+            self._head = data
+            return
+        if len(data) > _COPIED_BYTES:
+            self.flush()
+        self._write(self._head + data if self._head else data)
+        self._head = b""
+
+    def flush(self) -> None:
+        """Write a head that was held."""
+        if self._head:
+            self._write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.holds = False
+        self.flush()
+        self._close()
 
 
 class Exchange(RequestResponseCycle):
@@ -49,6 +88,14 @@ class Exchange(RequestResponseCycle):
 
         set_current_drain(self.drain)
         await super().run_asgi(run)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a part of the response."""
+        responses = cast("ResponseTransport", self.transport)
+        responses.holds = message["type"] == "http.response.start"
+        await super().send(message)
+        if not responses.holds:
+            responses.flush()
 
     def end_request(self) -> None:
         """Record that the request is complete."""

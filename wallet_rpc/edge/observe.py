@@ -16,6 +16,7 @@ import structlog
 
 from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.edge.header_fields import HeaderFields
+from wallet_rpc.edge.log_lines import log_info
 from wallet_rpc.edge.request_context import RequestContext
 from wallet_rpc.errors import InternalError
 
@@ -57,14 +58,15 @@ def mask_path(path: str) -> str:
 def log_request(context: RequestContext, *, verb: str, path: str, status: int | None, seconds: float) -> None:
     """Log the line of a request that has ended."""
     with _IGNORE_LOG_ERRORS:
-        log.info(
-            "request",
-            verb=verb if verb in _METHODS else HIDDEN,
-            path=mask_path(path),
-            status=status,
+        event = {
+            "event": "request",
+            "verb": verb if verb in _METHODS else HIDDEN,
+            "path": mask_path(path),
+            "status": status,
             **_result_fields(context),
-            ms=round(seconds * 1000, 2),
-        )
+            "ms": round(seconds * 1000, 2),
+        }
+        log_info(event)
 
 
 def _result_fields(context: RequestContext) -> dict[str, Any]:
