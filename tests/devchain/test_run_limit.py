@@ -24,7 +24,9 @@ from wallet_rpc.primitives import Address, Data
 
 SECONDS = 0.15
 LOOP = bytes.fromhex("5b5f56")
-LOOP_AFTER_A_WRITE = bytes.fromhex("60075f55" + "5b600456")
+LONG_HASH = bytes.fromhex("6298968060e01b5f525f5f60d55f60095afa00")
+"""Code that runs ten million rounds of BLAKE2 for as much gas, which takes far longer than any limit."""
+LONG_HASH_AFTER_A_WRITE = bytes.fromhex("60075f55") + LONG_HASH
 RECURSION = bytes.fromhex("5b5f5f5f5f5f305af1505f56")
 """Code that calls itself with all gas, without end."""
 SHORT_MODEXP = bytes.fromhex(
@@ -98,7 +100,7 @@ def test_code_that_runs_for_ever_is_aborted(limited_node: Node, method: str, cal
 
 def test_transaction_that_runs_for_ever_is_refused_and_changes_nothing() -> None:
     limited_node = new_limited_node()
-    set_code(limited_node, LOOP_AFTER_A_WRITE)
+    set_code(limited_node, LONG_HASH_AFTER_A_WRITE)
     before = [limited_node.rpc("eth_getBlockByNumber", "latest", True), limited_node.rpc("eth_getBalance", ALICE_TEXT)]
     raw = limited_node.sign(to=CODE_ADDRESS, gas=60_000_000)
     assert failure(limited_node, "eth_sendRawTransaction", raw).message == ABORTED
@@ -118,7 +120,7 @@ def test_operation_that_runs_for_ever_is_refused_and_not_mined() -> None:
     actor.fund()
     calls = [Call(to=Address.parse(CODE_ADDRESS), data=Data())]
     op = actor.sign(replace(actor.estimate(actor.operation(calls)), call_gas_limit=20_000_000))
-    set_code(node, LOOP)
+    set_code(node, LONG_HASH)
     height = node.rpc("eth_blockNumber")
     for method in ("eth_estimateUserOperationGas", "eth_sendUserOperation"):
         aborted = failure(node, method, on_wire(op), ENTRY_POINT_TEXT)
@@ -149,7 +151,7 @@ async def test_reads_are_answered_while_code_runs_and_the_rest_in_its_turn() -> 
         return await chain.request({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
 
     try:
-        await rpc("anvil_setCode", CODE_ADDRESS, "0x" + LOOP_AFTER_A_WRITE.hex())
+        await rpc("anvil_setCode", CODE_ADDRESS, "0x" + LONG_HASH_AFTER_A_WRITE.hex())
         sent = (await rpc("eth_sendTransaction", {"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208"}))["result"]
         head = (await rpc("eth_getBlockByNumber", "latest", False))["result"]
         looping = asyncio.create_task(

@@ -1,4 +1,4 @@
-"""py-evm's Prague machine, limited in time and depth, with geth's error messages and records for gas estimation.
+"""py-evm's Prague machine with decoded code (`program.py`), limits, and records for gas estimation.
 
 The estimation needs, for each frame, the gas that the caller had spent before the call. The gas that the frame must be
 given depends on that amount.
@@ -6,19 +6,22 @@ given depends on that amount.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
-from eth.constants import GAS_BASE
 from eth.exceptions import VMError
 from eth.vm.code_stream import CodeStream
 from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
+from eth.vm.memory import Memory
 from eth.vm.opcode import as_opcode
-from eth.vm.opcode_values import CALL, CALLCODE, DELEGATECALL, GAS, SSTORE, STATICCALL
+from eth.vm.opcode_values import SSTORE
+from eth.vm.stack import Stack
 from eth_typing import Address
 
 from wallet_rpc.devchain.precompiles import MODEXP, modexp
+from wallet_rpc.devchain.program import Program
 
 MAX_CODE_BYTES = 24_576
 """The maximum size of code that a creation may deploy, in bytes (EIP-170)."""
@@ -26,11 +29,10 @@ MAX_INIT_CODE_BYTES = 49_152
 """The maximum size of a creation's init code, in bytes (EIP-3860)."""
 MAX_BALANCE_WEI = (1 << 256) - 1
 """The maximum balance of an account, in wei."""
-_PUSH_1, _PUSH_32 = 0x60, 0x7F
+_MEMORY_GAS = 3
 _STORE_GAS = 2_301
 """The gas that must remain before an SSTORE (EIP-2200), independent of its own cost."""
 _PLAIN_STORE = PragueComputation.opcodes[SSTORE]
-_CALLS = frozenset({CALL, CALLCODE, DELEGATECALL, STATICCALL})
 
 
 class CodeTooLong(VMError):
@@ -41,26 +43,21 @@ class BalanceOverflow(VMError):
     """A transfer would exceed the maximum balance; only a control method makes an account that rich."""
 
 
-class Code(CodeStream):
-    """Code with its push data located once, instead of once for each frame and jump.
+class _IntegerStack(Stack):
+    """A stack of integers only; py-evm's own also holds bytes."""
 
-    py-evm scans back from each jump's target, and recurses once for each byte that looks like a push.
-    """
+    def push_bytes(self, value: bytes) -> None:
+        self.push_int(int.from_bytes(value))
 
-    def is_valid_opcode(self, position: int) -> bool:
-        """True when an instruction begins at `position`."""
-        return position < self._length_cache and instructions(self._raw_code_bytes)[position] == 1
+    def pop_ints(self, num_items: int) -> tuple[int, ...]:
+        return self.pop_any(num_items)  # type: ignore[return-value]  # only integers are pushed
 
 
-@lru_cache(maxsize=128)
-def instructions(code: bytes) -> bytes:
-    """Return, for each byte of `code`, 1 where an instruction begins and 0 inside push data."""
-    found = bytearray(len(code))
-    at = 0
-    while at < len(code):
-        found[at] = 1
-        at += code[at] - _PUSH_1 + 2 if _PUSH_1 <= code[at] <= _PUSH_32 else 1
-    return bytes(found)
+class _WholeCode(CodeStream):
+    """Code as one instruction, which runs all of its segments."""
+
+    def __iter__(self) -> Iterator[int]:
+        yield _RUN
 
 
 def _store(computation: Any) -> None:
@@ -70,6 +67,37 @@ def _store(computation: Any) -> None:
     _PLAIN_STORE(computation)
 
 
+def _run(computation: Any) -> None:
+    """Run the frame's code, segment by segment."""
+    stack, meter, program = computation._stack.values, computation._gas_meter, computation.program
+    position: int | None = 0
+    while position is not None:
+        gas, least, most, steps, end, operand = program[position]
+        if gas > meter.gas_remaining or not least <= len(stack) <= most:
+            return _run_opcodes(computation, position)
+        meter.gas_remaining -= gas
+        for step, constant in steps:
+            step(stack, computation, constant)
+        position = end(stack, computation, operand)
+    return None
+
+
+def _run_opcodes(computation: Any, position: int) -> None:
+    """Run the frame from `position` by py-evm's functions, one opcode at a time, each of which checks gas and stack."""
+    code, program = computation.code, computation.program
+    code.program_counter = position
+    for opcode in CodeStream.__iter__(code):
+        program.get_function(opcode)(computation=computation)
+
+
+@lru_cache(maxsize=64)
+def _decode_program(code: bytes) -> Program:
+    """Return the program of `code`; cached, as runs use the same few contracts again and again."""
+    return Program(code, _OPCODES)
+
+
+_RUN = 0
+_MACHINE_OPCODES = {_RUN: as_opcode(_run, mnemonic="RUN", gas_cost=0)}
 _PRECOMPILES = {**PRAGUE_PRECOMPILES, Address(MODEXP): modexp}
 _OPCODES = {**PragueComputation.opcodes, SSTORE: as_opcode(_store, mnemonic="SSTORE", gas_cost=0)}
 
@@ -78,16 +106,31 @@ class Computation(PragueComputation):
     """One call frame."""
 
     _precompiles = _PRECOMPILES
-    opcodes = _OPCODES
+    opcodes = _MACHINE_OPCODES
 
     spent_before: int = 0
     """The gas that the caller had spent when it made this call, including the call's own price."""
     least_gas: int = 0
     """The least gas with which the frame's storage writes are allowed."""
+    reads_gas: bool = False
+    """True if the code reads the remaining gas and does not just pass it on to a call."""
 
     def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
         super().__init__(state, message, transaction_context)
-        self.code = Code(message.code)
+        self.code = _WholeCode(message.code)
+        self.program = _decode_program(message.code)
+        self._stack = _IntegerStack()
+        self._memory = memory = Memory()
+        self.memory = memory._bytes
+
+    def extend_memory(self, start_position: int, size: int) -> None:
+        """Extend the memory to whole words, for their price. Raises: OutOfGas."""
+        before, end = len(self.memory) // 32, start_position + size
+        after = (end + 31) // 32
+        if size == 0 or after <= before:
+            return
+        self._gas_meter.consume_gas(_MEMORY_GAS * (after - before) + after**2 // 512 - before**2 // 512, "memory")
+        self.memory.extend(bytes(32 * (after - before)))
 
     @classmethod
     def apply_message(
@@ -120,21 +163,3 @@ class Computation(PragueComputation):
         if len(contract_code) > MAX_CODE_BYTES:
             raise CodeTooLong
         super().validate_contract_code(contract_code)
-
-
-def _push_gas(computation: Any) -> None:
-    """Execute GAS, and record that its result is not just passed on to a call."""
-    if computation.code.peek() not in _CALLS:
-        computation.reads_gas = True
-    computation.stack_push_int(computation.get_gas_remaining())
-
-
-_WATCHED_OPCODES = {**_OPCODES, GAS: as_opcode(_push_gas, mnemonic="GAS", gas_cost=GAS_BASE)}
-
-
-class WatchedComputation(Computation):
-    """A call frame that also records whether its code reads the remaining gas."""
-
-    opcodes = _WATCHED_OPCODES
-
-    reads_gas: bool = False

@@ -19,7 +19,7 @@ from functools import partial
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 
 from wallet_rpc.devchain.chain import Blockchain
-from wallet_rpc.devchain.computation import WatchedComputation
+from wallet_rpc.devchain.computation import Computation
 from wallet_rpc.devchain.evm import CallFrame, MessageCall
 from wallet_rpc.devchain.execution import Override
 from wallet_rpc.devchain.gas_search import (
@@ -51,7 +51,7 @@ _HALF_FEE = (1 << 40) - 1
 """A placeholder fee with all bytes set, for the price of call data."""
 
 
-class SignatureTolerantComputation(WatchedComputation):
+class SignatureTolerantComputation(Computation):
     """A machine that accepts every signature: results of 1, "signature failed", to the entry point become 0."""
 
     @classmethod
