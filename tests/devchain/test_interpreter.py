@@ -94,6 +94,9 @@ def return_top(code: str) -> bytes:
         "5f15600657fe5b00",
         "6001156006575b00",
         "6007565b5b5b6002565b5a5a5a00",
+        "6004565b5b60075f5500",
+        "60035660fe5b60075f5500",
+        "".join(f"60{4 * jump + 3:02x}565b" for jump in range(20)) + "60075f5500",
         "5a5f5260205ff3",
         "61000a5a505a600a575b00",
         "60ff",
@@ -113,7 +116,7 @@ def return_top(code: str) -> bytes:
         "6007545f5460075f5500",
     ],
 )
-@pytest.mark.parametrize("gas", [0, 1, 2, 5, 20, 2_120, 2_400, 30_000])
+@pytest.mark.parametrize("gas", [0, 1, 2, 5, 20, 100, 2_120, 2_400, 30_000])
 def test_edge_of_a_segment_is_as_in_py_evm(code: str, gas: int) -> None:
     assert_same({FIRST: bytes.fromhex(code)}, gas, (3).to_bytes(32))
 

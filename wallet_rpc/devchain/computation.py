@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
-from eth.exceptions import VMError
+from eth.exceptions import OutOfGas, VMError
 from eth.vm.code_stream import CodeStream
 from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
 from eth.vm.memory import Memory
@@ -123,13 +123,20 @@ class Computation(PragueComputation):
         self._memory = memory = Memory()
         self.memory = memory._bytes
 
+    def consume_gas(self, amount: int, reason: str) -> None:
+        """Charge gas. Raises: OutOfGas."""
+        meter = self._gas_meter
+        if amount > meter.gas_remaining:
+            raise OutOfGas(reason)
+        meter.gas_remaining -= amount
+
     def extend_memory(self, start_position: int, size: int) -> None:
         """Extend the memory to whole words, for their price. Raises: OutOfGas."""
         before, end = len(self.memory) // 32, start_position + size
         after = (end + 31) // 32
         if size == 0 or after <= before:
             return
-        self._gas_meter.consume_gas(_MEMORY_GAS * (after - before) + after**2 // 512 - before**2 // 512, "memory")
+        self.consume_gas(_MEMORY_GAS * (after - before) + after**2 // 512 - before**2 // 512, "memory")
         self.memory.extend(bytes(32 * (after - before)))
 
     @classmethod

@@ -25,7 +25,7 @@ MAX_WORD = (1 << 256) - 1
 """The largest value of the stack."""
 _SIGN = 1 << 255
 _COLD_SLOT_GAS, _WARM_SLOT_GAS = 2_100, 100
-_HASH_WORD_GAS = 6
+_HASH_WORD_GAS, _COPY_WORD_GAS = 6, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +143,34 @@ def _shr(stack: Stack, _frame: Frame, _: None) -> None:
 
 
 def _mload(stack: Stack, frame: Frame, _: None) -> None:
-    at = stack.pop()
-    if at + 32 > len(frame.memory):
+    at, memory = stack.pop(), frame.memory
+    if at + 32 > len(memory):
         frame.extend_memory(at, 32)
-    stack.append(int.from_bytes(frame.memory[at : at + 32]))
+    stack.append(int.from_bytes(memory[at : at + 32]))
 
 
 def _mstore(stack: Stack, frame: Frame, _: None) -> None:
-    at = stack.pop()
-    if at + 32 > len(frame.memory):
+    at, memory = stack.pop(), frame.memory
+    if at + 32 > len(memory):
         frame.extend_memory(at, 32)
-    frame.memory[at : at + 32] = stack.pop().to_bytes(32)
+    memory[at : at + 32] = stack.pop().to_bytes(32)
+
+
+def _calldatacopy(stack: Stack, frame: Frame, _: None) -> None:
+    to, at, size = stack.pop(), stack.pop(), stack.pop()
+    _charge_copy(frame, to, size)
+    frame.memory[to : to + size] = frame.msg.data[at : at + size].ljust(size, b"\x00")
+
+
+def _mcopy(stack: Stack, frame: Frame, _: None) -> None:
+    to, at, size = stack.pop(), stack.pop(), stack.pop()
+    _charge_copy(frame, max(to, at), size)
+    frame.memory[to : to + size] = frame.memory[at : at + size]
+
+
+def _charge_copy(frame: Frame, end: int, size: int) -> None:
+    frame.extend_memory(end, size)
+    frame.consume_gas(_COPY_WORD_GAS * ((size + 31) // 32), "copy")
 
 
 def _sha3(stack: Stack, frame: Frame, _: None) -> None:
@@ -197,10 +214,6 @@ def _returndatasize(stack: Stack, frame: Frame, _: None) -> None:
     stack.append(len(frame.return_data))
 
 
-def _do_nothing(_stack: Stack, _frame: Frame, _: None) -> None:
-    """Do nothing: JUMPDEST."""
-
-
 def _binary(step: Step, gas: int = 3) -> Instruction:
     return Instruction(step, gas, 2, 1, is_pure=True)
 
@@ -234,9 +247,10 @@ INSTRUCTIONS: dict[int, Instruction] = {
     opcode.POP: Instruction(_pop, 2, 1, 0),
     opcode.MLOAD: Instruction(_mload, 3, 1, 1),
     opcode.MSTORE: Instruction(_mstore, 3, 2, 0),
+    opcode.CALLDATACOPY: Instruction(_calldatacopy, 3, 3, 0),
+    opcode.MCOPY: Instruction(_mcopy, 3, 3, 0),
     opcode.SLOAD: Instruction(_sload, 0, 1, 1),
-    opcode.JUMPDEST: Instruction(_do_nothing, 1, 0, 0),
     **{opcode.DUP1 + n: Instruction(_dup, 3, n + 1, n + 2, operand=-n - 1) for n in range(16)},
     **{opcode.SWAP1 + n: Instruction(_swap, 3, n + 2, n + 2, operand=-n - 2) for n in range(16)},
 }
-"""The instructions that run as steps, without PUSH."""
+"""The instructions that run as steps, without PUSH, JUMP and JUMPDEST."""

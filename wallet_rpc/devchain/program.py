@@ -1,9 +1,10 @@
 """Decoded code: segments of steps that run without checks between them.
 
-A segment is a straight run of instructions. Its static gas and its stack heights are checked once, before it. When one
-of these checks fails, py-evm's own loop runs the segment instead and fails as the rules say, at the right instruction.
-A segment ends where code jumps, where it observes its gas, and where an instruction has effects beyond the frame.
-So the order of charges inside a segment is not observable: whatever fails in it is out of gas, and burns all gas.
+A segment is a run of instructions whose order is known when it is decoded; it follows jumps to constant destinations.
+Its static gas and its stack heights are checked once, before it. When one of these checks fails, py-evm's own loop runs
+the segment instead and fails as the rules say, at the right instruction. A segment ends where the next instruction
+depends on a value, where code observes its gas, and where an instruction has effects beyond the frame. So the order of
+charges inside a segment is not observable: whatever fails in it is out of gas, and burns all gas.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MAX_STACK = 1024
 """The maximum height of the stack."""
 _CALLS = frozenset({opcode.CALL, opcode.CALLCODE, opcode.DELEGATECALL, opcode.STATICCALL})
 _JUMP_GAS, _BRANCH_GAS, _GAS_GAS = 8, 10, 2
+_MAX_JUMPS = 8
+"""The jumps that one segment follows at most, since code after a jump is decoded again in each such segment."""
 
 End: TypeAlias = Callable[[Stack, Frame, Any], int | None]
 """The last action of a segment; it returns the position of the next one, or None when the frame has ended."""
@@ -80,31 +83,37 @@ class _Decoder:
         """The height of the stack, relative to the segment's start."""
         self._least = 0
         self._most = 0
+        self._jumps = 0
         self._steps: list[tuple[Step, Any]] = []
 
     def decode(self, start: int) -> Segment:
         code, at = self._program.code, start
         while True:
             value = code[at] if at < len(code) else opcode.STOP
-            if value == opcode.JUMPDEST and at > start:
-                return self._end(_go_to, at)
             if opcode.PUSH0 <= value <= opcode.PUSH32:
                 size = value - opcode.PUSH0
                 constant = int.from_bytes(code[at + 1 : at + 1 + size].ljust(size, b"\x00"))
                 self._add(Instruction(push, 3 if size else 2, 0, 1, operand=constant))
                 at += 1 + size
+            elif value == opcode.JUMPDEST:
+                if at > start and not self._may_follow():
+                    return self._end(_go_to, at)
+                self._charge(1, 0, 0)
+                at += 1
             elif value in INSTRUCTIONS:
                 self._add(INSTRUCTIONS[value])
                 at += 1
+            elif value == opcode.JUMP:
+                self._charge(_JUMP_GAS, 1, 0)
+                target = self._take_destination()
+                if target is None or target == start or not self._may_follow():
+                    return self._end(_jump, None) if target is None else self._end(_go_to, target)
+                at = target
             else:
                 return self._decode_end(value, at)
 
     def _decode_end(self, value: int, at: int) -> Segment:
         following = at + 1
-        if value == opcode.JUMP:
-            self._charge(_JUMP_GAS, 1, 0)
-            target = self._take_destination()
-            return self._end(_jump, None) if target is None else self._end(_go_to, target)
         if value == opcode.JUMPI:
             self._charge(_BRANCH_GAS, 2, 0)
             target = self._take_destination()
@@ -122,6 +131,11 @@ class _Decoder:
             self._steps.pop()
             target, following = following, target
         return self._end(_branch_to, (following, target))
+
+    def _may_follow(self) -> bool:
+        """Return True when the segment may go on behind a JUMPDEST."""
+        self._jumps += 1
+        return self._jumps <= _MAX_JUMPS
 
     def _take_destination(self) -> int | None:
         """Remove a push of a valid jump destination from the end of the steps, and return the destination."""
