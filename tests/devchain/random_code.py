@@ -11,7 +11,9 @@ from hypothesis.strategies import SearchStrategy
 
 FIRST, SECOND = b"\xc0" * 20, b"\xc1" * 20
 """The two accounts with code, which call each other."""
-TARGETS = (FIRST, SECOND, b"\x99" * 20, *(number.to_bytes(20) for number in (1, 2, 4, 9)))
+DELEGATED, TO_PRECOMPILE = b"\xc2" * 20, b"\xc3" * 20
+"""Accounts delegated to the second one and to SHA-256, which a delegation does not run."""
+TARGETS = (FIRST, SECOND, DELEGATED, TO_PRECOMPILE, b"\x99" * 20, *(number.to_bytes(20) for number in (1, 2, 4, 9)))
 WORDS = st.one_of(
     st.integers(0, 80),
     st.sampled_from([1 << 160, (1 << 255) - 1, 1 << 255, (1 << 256) - 1, (1 << 256) - 32, 2**32]),

@@ -10,7 +10,7 @@ from eth.vm.forks.prague.computation import PragueComputation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.devchain.random_code import CODES, FIRST, OPCODES, SECOND, WORDS, push
+from tests.devchain.random_code import CODES, DELEGATED, FIRST, OPCODES, SECOND, TO_PRECOMPILE, WORDS, push
 from tests.devchain.sample import ALICE
 from wallet_rpc.devchain.chain_state import ChainState, Value, balance_key, code_key, slot_key
 from wallet_rpc.devchain.computation import Computation
@@ -46,6 +46,8 @@ def run(machine: type[Any], codes: dict[bytes, bytes], gas: int, data: bytes = b
     """Run the first account's code, and return everything that can be observed of the run."""
     state = ChainState()
     values: dict[bytes, Value] = {code_key(address): code for address, code in codes.items()}
+    delegations = {DELEGATED: SECOND, TO_PRECOMPILE: (2).to_bytes(20)}
+    values |= {code_key(account): b"\xef\x01\x00" + to for account, to in delegations.items()}
     values |= {balance_key(ALICE.address): 10**18, balance_key(FIRST): 5, slot_key(FIRST, 7): 1, slot_key(SECOND, 0): 9}
     state.commit(values, bytes(32))
     journal = Journal(state, 0)
@@ -110,6 +112,7 @@ def return_top(code: str) -> bytes:
         "5f80805b80806003565b",
         "5b5f600056",
         "6000600052602060002060005260206000f3",
+        *(f"{'5f' * size}{call}" for call in ("f1", "f2", "f4", "fa") for size in range(8)),
         "63ffffffff5f20",
         "63ffffffff51",
         "5f5463ffffffff55",
@@ -133,3 +136,8 @@ def test_every_amount_of_gas_ends_as_in_py_evm() -> None:
     code = bytes.fromhex("5f355f525b60205f2080601f525f51600155600154505f5f5f5f305afa505a61040011600557005b00")
     for gas in range(0, 9_000, 37):
         assert_same({FIRST: code}, gas)
+
+
+def test_calls_end_at_the_greatest_depth_as_in_py_evm() -> None:
+    """Code that calls itself, and stores the last result."""
+    assert_same({FIRST: bytes.fromhex("5f5f5f5f5f305af15f5500")}, 10**13)

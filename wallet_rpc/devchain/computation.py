@@ -20,6 +20,7 @@ from eth.vm.opcode_values import SSTORE
 from eth.vm.stack import Stack
 from eth_typing import Address
 
+from wallet_rpc.devchain.call_instructions import CALL_INSTRUCTIONS
 from wallet_rpc.devchain.precompiles import MODEXP, modexp
 from wallet_rpc.devchain.program import Program
 
@@ -99,7 +100,11 @@ def _decode_program(code: bytes) -> Program:
 _RUN = 0
 _MACHINE_OPCODES = {_RUN: as_opcode(_run, mnemonic="RUN", gas_cost=0)}
 _PRECOMPILES = {**PRAGUE_PRECOMPILES, Address(MODEXP): modexp}
-_OPCODES = {**PragueComputation.opcodes, SSTORE: as_opcode(_store, mnemonic="SSTORE", gas_cost=0)}
+_OWN_OPCODES = {SSTORE: _store, **CALL_INSTRUCTIONS}
+_OPCODES = {
+    **PragueComputation.opcodes,
+    **{value: as_opcode(function, mnemonic=f"{value:#x}", gas_cost=0) for value, function in _OWN_OPCODES.items()},
+}
 
 
 class Computation(PragueComputation):
@@ -116,12 +121,20 @@ class Computation(PragueComputation):
     """True if the code reads the remaining gas and does not just pass it on to a call."""
 
     def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
-        super().__init__(state, message, transaction_context)
+        self.state = state
+        self.msg = message
+        self.transaction_context = transaction_context
+        self.children = []
+        self.accounts_to_delete = []
+        self.beneficiaries = []
+        self._log_entries = []
+        self._gas_meter = self._configure_gas_meter()
         self.code = _WholeCode(message.code)
         self.program = _decode_program(message.code)
         self._stack = _IntegerStack()
         self._memory = memory = Memory()
         self.memory = memory._bytes
+        state.mark_address_warm(state.coinbase)  # EIP-3651
 
     def consume_gas(self, amount: int, reason: str) -> None:
         """Charge gas. Raises: OutOfGas."""
@@ -159,8 +172,10 @@ class Computation(PragueComputation):
     def apply_child_computation(self, child_msg: MessageAPI) -> ComputationAPI:
         """Apply a child message as py-evm does, and record the gas spent before it."""
         spent = self.msg.gas - self._gas_meter.gas_remaining - child_msg.gas
-        child: Any = super().apply_child_computation(child_msg)
+        apply: Any = self.apply_create_message if child_msg.is_create else self.apply_message
+        child = apply(self.state, child_msg, self.transaction_context, self)
         child.spent_before = spent
+        self.add_child_computation(child)
         computation: ComputationAPI = child
         return computation
 
