@@ -75,8 +75,7 @@ def read_transaction(raw: bytes) -> tuple[SignedTransactionAPI, Address]:
         raise NodeRejection("rlp: cannot decode the transaction", reason="invalid_transaction") from error
     _check_widths(transaction)
     try:
-        transaction.check_signature_validity()
-        sender = Address(bytes(transaction.sender))
+        sender = Address(bytes(transaction.sender))  # recovered, which only works for a valid signature
     except (ValidationError, BadSignature, ValueError) as error:
         raise NodeRejection("invalid sender", reason="invalid_transaction") from error
     if transaction.s > HALF_ORDER:

@@ -79,7 +79,7 @@ def _run(computation: Any) -> None:
         meter.gas_remaining -= gas
         for step, constant in steps:
             step(stack, computation, constant)
-        position = end(stack, computation, operand)
+        position = operand[1 if stack.pop() else 0] if end is None else end(stack, computation, operand)
     return None
 
 

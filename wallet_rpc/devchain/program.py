@@ -28,8 +28,12 @@ _MAX_JUMPS = 8
 
 End: TypeAlias = Callable[[Stack, Frame, Any], int | None]
 """The last action of a segment; it returns the position of the next one, or None when the frame has ended."""
-Segment: TypeAlias = tuple[int, int, int, tuple[tuple[Step, Any], ...], End, Any]
-"""Static gas, the least and the greatest height of the stack before it, the steps, and the end with its operand."""
+Segment: TypeAlias = tuple[int, int, int, tuple[tuple[Step, Any], ...], End | None, Any]
+"""Static gas, the least and the greatest height of the stack before it, the steps, and the end with its operand.
+
+The end is None for a branch to constant places, the most frequent one: its operand has the places for zero and for any
+other value.
+"""
 
 
 class Program(dict[int, Segment]):
@@ -130,7 +134,7 @@ class _Decoder:
         if self._steps and self._steps[-1][0] is is_zero:
             self._steps.pop()
             target, following = following, target
-        return self._end(_branch_to, (following, target))
+        return self._end(None, (following, target))
 
     def _may_follow(self) -> bool:
         """Return True when the segment may go on behind a JUMPDEST."""
@@ -159,7 +163,7 @@ class _Decoder:
         self._height += pushes - pops
         self._most = max(self._most, self._height)
 
-    def _end(self, end: End, operand: Any) -> Segment:
+    def _end(self, end: End | None, operand: Any) -> Segment:
         return self._gas, self._least, MAX_STACK - self._most, tuple(self._steps), end, operand
 
 
@@ -169,10 +173,6 @@ def _go_to(_stack: Stack, _frame: Frame, position: int) -> int:
 
 def _jump(stack: Stack, frame: Frame, _: None) -> int:
     return int(frame.program.jump(stack.pop()))
-
-
-def _branch_to(stack: Stack, _frame: Frame, targets: tuple[int, int]) -> int:
-    return targets[1 if stack.pop() else 0]
 
 
 def _branch(stack: Stack, frame: Frame, following: int) -> int:
