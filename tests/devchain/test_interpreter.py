@@ -89,7 +89,9 @@ def return_top(code: str) -> bytes:
     [
         "5f35565b60075b00",  # a jump to a place that the call data names
         "5f3560015b5757",
-        "60045661605b00",  # a jump into push data
+        "60055661605b00",  # a jump into push data
+        "600160065761605b00",
+        "5b5b585f5260205ff3",  # PC
         "61ffff56",
         "600161ffff57",
         "5f61ffff5700",
