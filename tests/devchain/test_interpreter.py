@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.devchain.random_code import CODES, DELEGATED, FIRST, OPCODES, SECOND, TO_PRECOMPILE, WORDS, push
 from tests.devchain.sample import ALICE
+from wallet_rpc.devchain import computation
 from wallet_rpc.devchain.chain_state import ChainState, Value, balance_key, code_key, slot_key
-from wallet_rpc.devchain.computation import Computation
+from wallet_rpc.devchain.computation import MAX_INIT_CODE_BYTES, Computation
 from wallet_rpc.devchain.evm import CallFrame, ExecutionResult, MessageCall, run_call
 from wallet_rpc.devchain.execution import ChainConfig, block_context
 from wallet_rpc.devchain.journal import Journal
@@ -138,6 +139,13 @@ def test_every_amount_of_gas_ends_as_in_py_evm() -> None:
     code = bytes.fromhex("5f355f525b60205f2080601f525f51600155600154505f5f5f5f305afa505a61040011600557005b00")
     for gas in range(0, 9_000, 37):
         assert_same({FIRST: code}, gas)
+
+
+def test_only_programs_as_long_as_contracts_are_kept() -> None:
+    for size, kept in [(MAX_INIT_CODE_BYTES, 1), (MAX_INIT_CODE_BYTES + 1, 0)]:
+        before = computation._cached_program.cache_info().misses
+        run(Computation, {FIRST: b"\x5b" * (size - 1) + b"\x00"}, 10**6)
+        assert computation._cached_program.cache_info().misses == before + kept
 
 
 def test_calls_end_at_the_greatest_depth_as_in_py_evm() -> None:

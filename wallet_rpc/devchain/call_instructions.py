@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from eth.abc import MessageAPI
 from eth.constants import STACK_DEPTH_LIMIT
-from eth.exceptions import OutOfGas, WriteProtection
+from eth.exceptions import WriteProtection
 from eth.vm import opcode_values as opcode
 from eth_typing import Address
 
@@ -165,10 +165,8 @@ def _charge_gas(frame: Frame, gas: int, sent: int, *, receiver: Address) -> int:
     if sent and frame.state.account_is_empty(receiver):
         price += _NEW_ACCOUNT_GAS
     free = frame._gas_meter.gas_remaining - price
-    if free < 0:
-        raise OutOfGas("call")
     gas = min(gas, free - free // 64)
-    frame.consume_gas(price + gas, "call")
+    frame.consume_gas(price + gas, "call")  # fails if `free` is negative: then the sum is above what remains
     return gas + _STIPEND if sent else gas
 
 

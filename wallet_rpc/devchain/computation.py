@@ -91,8 +91,13 @@ def _run_opcodes(computation: Any, position: int) -> None:
         program.get_function(opcode)(computation=computation)
 
 
+def _get_program(code: bytes) -> Program:
+    """Return the program of `code`, from a cache if it is no longer than a contract's: longer code is an override."""
+    return _cached_program(code) if len(code) <= MAX_INIT_CODE_BYTES else Program(code, _OPCODES)
+
+
 @lru_cache(maxsize=64)
-def _decode_program(code: bytes) -> Program:
+def _cached_program(code: bytes) -> Program:
     """Return the program of `code`; cached, as runs use the same few contracts again and again."""
     return Program(code, _OPCODES)
 
@@ -130,7 +135,7 @@ class Computation(PragueComputation):
         self._log_entries = []
         self._gas_meter = self._configure_gas_meter()
         self.code = _WholeCode(message.code)
-        self.program = _decode_program(message.code)
+        self.program = _get_program(message.code)
         self._stack = _IntegerStack()
         self._memory = memory = Memory()
         self.memory = memory._bytes
