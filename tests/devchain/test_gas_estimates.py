@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devchain import contracts
-from tests.devchain.asking import CODE_ADDRESS, failure, send, set_code
-from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, FEE, SINK, Actor, Node, on_wire, transfer
+from tests.devchain.asking import CODE_ADDRESS, TOKEN_ACCESS, failure, send, set_code
+from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, FEE, SINK, Actor, Node, Session, on_wire, transfer
 from wallet_rpc.devchain.bundler import MAX_TOTAL_GAS, MAX_VERIFICATION_GAS
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain import abi
@@ -211,8 +211,14 @@ def test_inner_call_that_may_fail_does_not_for_want_of_gas(node: Node, actor: Ac
     assert int(node.rpc("eth_getStorageAt", inner, "0x0"), 16) == 1
 
 
-def test_plain_operation_is_estimated_in_one_run(node: Node, actor: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])
+@pytest.mark.parametrize("is_session", [False, True])
+def test_operation_is_run_once_to_estimate_it_and_once_to_mine_it(
+    node: Node, actor: Actor, monkeypatch: pytest.MonkeyPatch, is_session: bool
+) -> None:
+    calls = [transfer(TEST_TOKEN, SINK, 1)]
+    session = Session.of(actor, [TOKEN_ACCESS]) if is_session else None
+    actor.send(calls, session=session)  # deploys the account, and installs the session
+    op = actor.operation(calls, session=session)
     runs: list[Callable[[], Any]] = []
     limit = node.dev.chain.limit
     run = limit.run
@@ -222,8 +228,10 @@ def test_plain_operation_is_estimated_in_one_run(node: Node, actor: Actor, monke
         return run(action)
 
     monkeypatch.setattr(limit, "run", count_run)
-    actor.estimate(op)
+    op = actor.sign(actor.estimate(op), session=session)
     assert len(runs) == 1
+    node.rpc("eth_sendUserOperation", on_wire(op), ENTRY_POINT_TEXT)
+    assert len(runs) == 2
 
 
 def test_operation_with_much_gas_gets_it(node: Node, actor: Actor) -> None:
