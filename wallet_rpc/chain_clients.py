@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-import httpx2
-
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.health import Mark, best_mark
+from wallet_rpc.adapters.http_post import HttpClient, PostClient
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.adapters.probes import ProbedServer, ask_chain_id
@@ -44,7 +43,7 @@ class ChainClients:
     """The proxy for the chain's own methods, for clients of `serve`."""
     rpcs: Mapping[str, Rpc]
     """The JSON-RPC client of each kind of upstream: `node`, `bundler` and, if the chain has one, `paymaster`."""
-    probe_http: httpx2.AsyncClient
+    probe_http: PostClient
     """The HTTP client of probes."""
 
     @property
@@ -77,9 +76,9 @@ class ChainClients:
 
 def build_chain_clients(
     setting: ChainSetting,
-    http: httpx2.AsyncClient,
+    http: PostClient,
     *,
-    pools: Mapping[str, httpx2.AsyncClient] = MappingProxyType({}),
+    pools: Mapping[str, PostClient] = MappingProxyType({}),
     relayer_options: RelayerOptions | None = None,
     sponsor: Sponsor | None = None,
 ) -> ChainClients:
@@ -126,6 +125,6 @@ def build_chain_clients(
     )
 
 
-async def open_pools(stack: AsyncExitStack) -> Mapping[str, httpx2.AsyncClient]:
+async def open_pools(stack: AsyncExitStack) -> Mapping[str, PostClient]:
     """Open an HTTP client for each of `POOLS`."""
-    return {name: await stack.enter_async_context(httpx2.AsyncClient()) for name in POOLS}
+    return {name: await stack.enter_async_context(HttpClient()) for name in POOLS}

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
 from starlette.types import ASGIApp
 
+from wallet_rpc.adapters.http_post import HttpClient, PostFailed, PostResponse
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -67,19 +67,19 @@ class DevOptions:
     """An API key that is valid while this server runs; None: the key that `choose_dev_key` returns."""
 
 
-class _PipeTransport(httpx2.AsyncBaseTransport):
-    """A transport from the adapters to the chain's process, so that they use the client code of a real node."""
+class _PipeClient:
+    """`PostClient` of the chain's process, so that the adapters use the client code of a real node."""
 
     def __init__(self, chain: ChainSupervisor) -> None:
         self._chain = chain
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request. Raises: ReadError, as for a broken connection, when the process dies during it."""
+    async def post(self, url: str, content: bytes, *, connect_seconds: float, max_bytes: int) -> PostResponse:
+        """Send one request; there is no connection, and all URLs are the process. Raises: PostFailed when it dies."""
         try:
-            answer = await self._chain.answer(await request.aread())
-        except Unavailable as error:
-            raise httpx2.ReadError(error.message, request=request) from error
-        return httpx2.Response(200, content=answer or b"", headers={"content-type": "application/json"})
+            answer = await self._chain.answer(content) or b""
+        except Unavailable:
+            raise PostFailed(sent=True) from None
+        return PostResponse(200, None if len(answer) > max_bytes else answer)
 
 
 @asynccontextmanager
@@ -97,14 +97,14 @@ async def open_dev_server(
     _check(settings, options)
     async with AsyncExitStack() as stack:
         store, chains = await _start_all(stack, settings, options, report)
-        http = await stack.enter_async_context(httpx2.AsyncClient())
+        http = await stack.enter_async_context(HttpClient())
         clock = SystemClock() if clock is None else clock
         # configured policies are enforced here too; the embedded paymaster sponsors under every other policy id
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=dev_constants.PAYMASTER_KEY)
         relayer_key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
         relayer_options = build_relayer_options(settings, store, clock, key=relayer_key)
         chain_clients = [
-            await _build_chain_clients(stack, chain_id, chain, relayer_options=relayer_options, sponsor=sponsor)
+            _build_chain_clients(chain_id, chain, relayer_options=relayer_options, sponsor=sponsor)
             for chain_id, chain in zip(options.chains, chains, strict=True)
         ]
         await asyncio.gather(*(each.check_ready() for each in chain_clients))
@@ -204,15 +204,9 @@ async def _start_chain(stack: AsyncExitStack, config: DevChainConfig, report: Ca
     return chain
 
 
-async def _build_chain_clients(
-    stack: AsyncExitStack,
-    chain_id: int,
-    chain: ChainSupervisor,
-    *,
-    relayer_options: RelayerOptions | None,
-    sponsor: Sponsor | None,
+def _build_chain_clients(
+    chain_id: int, chain: ChainSupervisor, *, relayer_options: RelayerOptions | None, sponsor: Sponsor | None
 ) -> ChainClients:
-    http = await stack.enter_async_context(httpx2.AsyncClient(transport=_PipeTransport(chain)))
     setting = ChainSetting(
         chain_id=chain_id,
         node_urls=(_EMBEDDED_URL,),
@@ -220,7 +214,7 @@ async def _build_chain_clients(
         paymaster_url=_EMBEDDED_URL,
         verifying_paymaster=dev_constants.PAYMASTER,
     )
-    return build_chain_clients(setting, http, relayer_options=relayer_options, sponsor=sponsor)
+    return build_chain_clients(setting, _PipeClient(chain), relayer_options=relayer_options, sponsor=sponsor)
 
 
 def _embedded_chains(options: DevOptions, chains: list[ChainSupervisor]) -> EmbeddedChains:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-import httpx2
-
+from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
@@ -39,7 +38,7 @@ def build_relayer_options(
 
 
 def sponsor_of(
-    settings: Settings, store: RedisStore, *, http: httpx2.AsyncClient, clock: Clock, key: bytes | None
+    settings: Settings, store: RedisStore, *, http: PostClient, clock: Clock, key: bytes | None
 ) -> Sponsor | None:
     """Build the sponsor of the configured policies; None without policies. Raises: SettingError."""
     if settings.policies is None:

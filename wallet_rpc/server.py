@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx2
 from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.failover import build_rpc
+from wallet_rpc.adapters.http_post import HttpClient, PostClient
 from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -174,7 +174,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
     if not settings.chains:
         raise SettingError(f"{variable('chains')}: required by serve, but not set")
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx2.AsyncClient())
+        http = await stack.enter_async_context(HttpClient())
         clock = SystemClock()
         opening = open_store(settings.redis_url, replicas=settings.redis_replicas)
         store = await stack.enter_async_context(opening)
@@ -208,7 +208,7 @@ def probe_all(
     return run_probes(servers, times=ProbeTimes(patience_seconds=patience, longest_seconds=max(4.0, patience)))
 
 
-def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:
+def quotes_of(settings: Settings, http: PostClient) -> Quotes | None:
     """Build the client of the configured quote provider; None without one."""
     if settings.quote_url is None:
         return None

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.contract.waiting import until
 from tests.support.flaky_upstream import FlakyUpstream
 from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.health import Mark, ServerHealth
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, ask_chain_id, run_probes
 from wallet_rpc.adapters.rpc import Rpc
@@ -31,7 +31,7 @@ CHAIN = 1
 @asynccontextmanager
 async def probed(*urls: str, chain_id: int | None = CHAIN, times: ProbeTimes = PATIENT) -> AsyncIterator[Rpc]:
     """Open a client of the URLs and probe them."""
-    async with httpx2.AsyncClient() as http, httpx2.AsyncClient() as probe_http:
+    async with HttpClient() as http, HttpClient() as probe_http:
         rpc = build_rpc(http, urls, part="node", limits=ClientLimits(deadline_seconds=30.0))
         servers = [
             ProbedServer(f"node {number}", client.health, partial(ask_chain_id, probe_http, client, chain_id))

@@ -7,11 +7,11 @@ import logging
 import traceback
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.contract.upstream import FAST, KEY, URL, BrokenResponse, NoResponse, Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.adapters.client import ErrorObject, JsonRpcClient
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Rejected, Unavailable
 
@@ -19,7 +19,7 @@ HASTY = ClientLimits(deadline_seconds=0.1, backoff_seconds=0.001)
 
 
 def test_a_client_has_default_limits() -> None:
-    assert JsonRpcClient(httpx2.AsyncClient(), URL, part="node")._limits == ClientLimits()
+    assert JsonRpcClient(HttpClient(), URL, part="node")._limits == ClientLimits()
 
 
 async def test_a_call_sends_its_params_and_returns_the_result() -> None:
@@ -40,7 +40,7 @@ async def test_a_truncated_response_leaves_a_writes_outcome_unknown() -> None:
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(break_off, "127.0.0.1") as server, httpx2.AsyncClient() as http:
+    async with await asyncio.start_server(break_off, "127.0.0.1") as server, HttpClient() as http:
         port = server.sockets[0].getsockname()[1]
         client = JsonRpcClient(http, f"http://127.0.0.1:{port}/{KEY}", part="bundler", limits=FAST)
         with pytest.raises(Unavailable) as error_info:
@@ -51,7 +51,7 @@ async def test_a_truncated_response_leaves_a_writes_outcome_unknown() -> None:
 
 @pytest.mark.parametrize("host", ["a:99999", "a:b", "a\x01", "xn--"])
 async def test_a_write_to_an_invalid_url_is_not_sent(host: str) -> None:
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         client = JsonRpcClient(http, f"http://{host}/{KEY}", part="bundler", limits=HASTY)
         for call in (client.read, client.write):
             with pytest.raises(Unavailable, match=r"^the bundler does not answer$") as error_info:
@@ -117,7 +117,7 @@ async def test_a_call_to_a_hanging_server_ends_at_the_deadline() -> None:
 
 
 async def test_a_server_that_is_not_there_is_unavailable_and_a_write_did_not_happen() -> None:
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         client = JsonRpcClient(http, f"http://127.0.0.1:1/{KEY}", part="bundler", limits=FAST)
         with pytest.raises(Unavailable) as read:
             await client.read("find", [])
@@ -190,7 +190,7 @@ async def test_no_error_contains_the_url_or_the_key() -> None:
 async def test_no_log_line_contains_the_url_or_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     await Upstream({"find": 1}).client().read("find", [])
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         with pytest.raises(Unavailable):
             await JsonRpcClient(http, f"http://127.0.0.1:1/{KEY}", part="node", limits=FAST).read("find", [])
 

@@ -7,13 +7,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
 
 from tests.contract.upstream import FAST, BrokenResponse, NoResponse, Upstream, UpstreamError, answer_in_turn
+from wallet_rpc.adapters.http_post import PostResponse
 from wallet_rpc.errors import Unavailable
 
 UNBATCHED = replace(FAST, batch_size=1)
@@ -93,9 +90,14 @@ async def test_an_error_of_one_call_in_a_batch_does_not_affect_the_others() -> N
 
 @pytest.mark.parametrize(
     "rejection",
-    [False, Response(b"batch requests are off", 405), Response(b"<html>", 413), Response(b'{"error":1}', 400)],
+    [
+        False,
+        PostResponse(405, b"batch requests are off"),
+        PostResponse(413, b"<html>"),
+        PostResponse(400, b'{"error":1}'),
+    ],
 )
-async def test_a_server_that_rejects_batches_gets_single_calls_afterwards(rejection: bool | Response) -> None:
+async def test_a_server_that_rejects_batches_gets_single_calls_afterwards(rejection: bool | PostResponse) -> None:
     upstream = Upstream({"double": lambda number: 2 * number}, batches=rejection)
     client = upstream.client()
 
@@ -132,23 +134,8 @@ async def test_a_read_that_was_cancelled_before_its_post_is_not_sent() -> None:
 
 async def test_reads_missing_in_a_batch_response_are_retried() -> None:
     upstream = Upstream({"find": 1})
+    upstream.batches = PostResponse(200, b'[{"jsonrpc":"2.0","id":1,"result":"early"}, 5]')
     client = upstream.client()
-    serve = upstream._serve
-    first = True
-
-    async def drop_first(request: Any) -> Response:
-        nonlocal first
-        response = await serve(request)
-        if first:
-            first = False
-            return Response(b'[{"jsonrpc":"2.0","id":1,"result":"early"}, 5]')
-        return response
-
-    client._http = httpx2.AsyncClient(transport=httpx2.ASGITransport(_app(drop_first)))
 
     assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == ["early", 1]
     assert [len(post) for post in upstream.posts] == [2, 1]
-
-
-def _app(serve: Any) -> Any:
-    return Starlette(routes=[Route("/{rest:path}", serve, methods=["POST"])])

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.contract.upstream import FAST, BrokenResponse, NoResponse, Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.failover import Failover, build_rpc
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Unavailable
 
 SHARED = replace(FAST, deadline_seconds=3.0, servers=2, attempts=2)
@@ -21,11 +21,6 @@ EXPECTED_CHAIN, OTHER_CHAIN = {"eth_chainId": "0x1"}, {"eth_chainId": "0x2"}
 def servers(*upstreams: Upstream, suspend_seconds: float = 15.0) -> Failover:
     clients = [each.client(SHARED) for each in upstreams]
     return Failover(clients, read_seconds=SHARED.deadline_seconds, suspend_seconds=suspend_seconds)
-
-
-def absent() -> JsonRpcClient:
-    """Return a client of a port without a listener."""
-    return JsonRpcClient(httpx2.AsyncClient(), "http://127.0.0.1:1", part="node", limits=SHARED)
 
 
 async def test_the_first_server_that_responds_is_used() -> None:
@@ -105,9 +100,11 @@ async def test_a_write_that_a_server_may_have_received_goes_to_no_other(trouble:
 
 async def test_a_write_that_no_server_received_goes_to_the_next() -> None:
     second = Upstream({"send": 2})
-    part = Failover([absent(), second.client(SHARED)], read_seconds=1.0)
+    async with HttpClient() as http:
+        absent = JsonRpcClient(http, "http://127.0.0.1:1", part="node", limits=SHARED)
+        part = Failover([absent, second.client(SHARED)], read_seconds=1.0)
 
-    assert await part.write("send", []) == 2
+        assert await part.write("send", []) == 2
     assert second.posts == [["send"]]
 
 
@@ -154,6 +151,6 @@ async def test_all_attempts_of_a_read_are_within_one_deadline() -> None:
 
 
 async def test_one_url_gets_a_client_without_failover() -> None:
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         assert isinstance(build_rpc(http, ["http://a"], part="node"), JsonRpcClient)
         assert isinstance(build_rpc(http, ["http://a", "http://b"], part="node"), Failover)

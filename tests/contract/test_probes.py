@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -29,6 +28,7 @@ from tests.contract.probing import (
 from tests.support.flaky_upstream import FlakyUpstream, answer_always, answer_result, serve_upstream
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, ask_chain_id, run_probes
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -264,7 +264,7 @@ async def test_a_frozen_redis_is_down_and_used_again_when_it_continues() -> None
 
 async def test_a_server_that_fails_its_first_check_is_used_after_a_probe(upstream: FlakyUpstream) -> None:
     upstream.lie = answer_always(b"", 502)
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         client = JsonRpcClient(http, upstream.url, part="node")
         with pytest.raises(Unavailable):
             await client.check_chain(CHAIN)

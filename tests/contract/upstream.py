@@ -1,20 +1,15 @@
-"""Fake JSON-RPC upstream over HTTP that gives configured responses and records its requests."""
+"""Fake JSON-RPC upstream that gives configured responses and records its requests; a `PostClient`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx2
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.http_post import PostResponse
 from wallet_rpc.adapters.limits import ClientLimits
 
 KEY = "sk-3141592653"
@@ -35,7 +30,7 @@ class BrokenResponse(Exception):  # a configured response, not an error
 
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
         super().__init__(status)
-        self.response = Response(body, status)
+        self.response = PostResponse(status, body)
 
 
 class NoResponse(Exception):  # a configured response, not an error
@@ -47,8 +42,8 @@ class Upstream:
     """Upstream whose `answers` map a method to its result, or to a function of its params that returns it or raises."""
 
     answers: dict[str, Any] = field(default_factory=dict)
-    batches: bool | Response = True
-    """Response to a batch: True for a batch response, False for a single error object, or a `Response`."""
+    batches: bool | PostResponse = True
+    """Response to a batch: True for a batch response, False for a single error object, or a `PostResponse`."""
     posts: list[list[str]] = field(default_factory=list)
     """Methods of each POST."""
     params: list[Any] = field(default_factory=list)
@@ -58,16 +53,18 @@ class Upstream:
         return [method for post in self.posts for method in post]
 
     def client(self, limits: ClientLimits = FAST, part: str = "node") -> JsonRpcClient:
-        transport = httpx2.ASGITransport(Starlette(routes=[Route("/{rest:path}", self._serve, methods=["POST"])]))
-        return JsonRpcClient(httpx2.AsyncClient(transport=transport), URL, part=part, limits=limits)
+        return JsonRpcClient(self, URL, part=part, limits=limits)
 
-    async def _serve(self, request: Request) -> Response:
-        body = json.loads(await request.body())
+    async def post(self, url: str, content: bytes, *, connect_seconds: float, max_bytes: int) -> PostResponse:
+        response = await self._answer_post(json.loads(content))
+        return replace(response, body=None) if len(response.body or b"") > max_bytes else response
+
+    async def _answer_post(self, body: Any) -> PostResponse:
         entries = body if isinstance(body, list) else [body]
         self.posts.append([entry["method"] for entry in entries])
         try:
             if isinstance(body, list) and self.batches is not True:
-                if isinstance(self.batches, Response):
+                if isinstance(self.batches, PostResponse):
                     return self.batches
                 return _json({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches"}})
             responses = [self._answer(entry) for entry in entries]
@@ -88,8 +85,8 @@ class Upstream:
         return {"jsonrpc": "2.0", "id": entry["id"], "result": result}
 
 
-def _json(body: Any) -> Response:
-    return Response(json.dumps(body), media_type="application/json")
+def _json(body: Any) -> PostResponse:
+    return PostResponse(200, json.dumps(body).encode())
 
 
 def answer_in_turn(*answers: Any) -> Callable[..., Any]:

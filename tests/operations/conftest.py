@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.operations.mempool import HeldMempool
@@ -17,6 +16,7 @@ from tests.support.in_process import InProcessClient
 from tests.support.wallet import AsyncWallet, Grant
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.chain_clients import build_chain_clients
@@ -127,7 +127,7 @@ def call_id_of(prepared: dict[str, Any]) -> str:
 @pytest.fixture
 async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
     at = f"{url}/chain/{CHAIN}"
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         clients = build_chain_clients(
             ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
         )

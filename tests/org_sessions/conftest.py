@@ -11,6 +11,7 @@ import pytest
 from tests.org_sessions.org_client import OrgClient, OrgWallet, a_caller
 from tests.support.clocks import ShiftedClock
 from tests.support.constants import CHAINS
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.chain_clients import build_chain_clients
@@ -22,10 +23,10 @@ from wallet_rpc.ports import Ports
 @pytest.fixture
 async def client(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
     organization = OrganizationId(f"org_{secrets.token_hex(10)}")
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as upstreams, httpx2.AsyncClient() as http:
         chain_clients = [
             build_chain_clients(
-                ChainSetting(chain_id=chain, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
+                ChainSetting(chain_id=chain, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), upstreams
             )
             for chain, at in ((chain, f"{url}/chain/{chain}") for chain in CHAINS)
         ]

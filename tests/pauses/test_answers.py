@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-import httpx2
 import pytest
 
 from tests.pauses.test_requests import MAX_REFERENCES, TRIES
@@ -14,6 +13,7 @@ from tests.pauses.watch import Watch
 from tests.support.http_stub import Answer, serve_stub
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import build_rpc
+from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.upstream_proxy import UpstreamProxy
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
@@ -77,7 +77,7 @@ def longest_pause(request: Callable[[Rpc], Awaitable[None]], answer_text: str) -
         return Answer(f'{{"jsonrpc":"2.0","id":{json.loads(body)["id"]},{answer_text}}}'.encode())
 
     async def work(url: str) -> None:
-        async with httpx2.AsyncClient() as http:
+        async with HttpClient() as http:
             watch.restart()
             await request(build_rpc(http, [url], part="node"))
 

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-import httpx2
-
 from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
 from tests.support.clocks import FixedClock
 from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.http_post import HttpClient, PostFailed, PostResponse
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
@@ -35,8 +34,8 @@ FAST, ONCE = ClientLimits(deadline_seconds=2.0, attempts=1), ClientLimits(attemp
 OURS = KeyBacking(chain_id=CHAIN, address=dev_constants.PAYMASTER, key=dev_constants.PAYMASTER_KEY)
 
 
-class Wire(httpx2.AsyncBaseTransport):
-    """HTTP transport to an in-process chain, with failures that a test can configure."""
+class Wire:
+    """`PostClient` of an in-process chain, with failures that a test can configure."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -46,14 +45,13 @@ class Wire(httpx2.AsyncBaseTransport):
         self.refuses: str | None = None
         """Method that fails with an error response."""
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        body = await request.aread()
+    async def post(self, url: str, content: bytes, *, connect_seconds: float, max_bytes: int) -> PostResponse:
+        body = content
         if self.is_cut or (self.loses is not None and self.loses.encode() in body):
-            raise httpx2.ConnectError("cut", request=request)
+            raise PostFailed(sent=False)
         if self.refuses is not None:
             body = body.replace(self.refuses.encode(), b"refused")
-        answer = self.node.dispatcher.answer(body) or b""
-        return httpx2.Response(200, content=answer, headers={"content-type": "application/json"})
+        return PostResponse(200, self.node.dispatcher.answer(body))
 
 
 @dataclass
@@ -112,13 +110,9 @@ async def open_world(
     wire = Wire(node)
     bundler_wire = Wire(node)
     clock = FixedClock(0)
-    async with (
-        httpx2.AsyncClient(transport=wire) as node_http,
-        httpx2.AsyncClient(transport=bundler_wire) as bundler_http,
-        httpx2.AsyncClient() as http,
-    ):
-        node_rpc = JsonRpcClient(node_http, "http://chain", part="node", limits=FAST)
-        bundler_rpc = JsonRpcClient(bundler_http, "http://chain", part="bundler", limits=FAST)
+    async with HttpClient() as http:
+        node_rpc = JsonRpcClient(wire, "http://chain", part="node", limits=FAST)
+        bundler_rpc = JsonRpcClient(bundler_wire, "http://chain", part="bundler", limits=FAST)
         chain = NodeChain(node_rpc)
         policies = {POLICY.id: POLICY}
         sponsor = Sponsor(

@@ -10,17 +10,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import logging
 import random
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import httpx2
-
 from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark, ServerHealth
-from wallet_rpc.adapters.http_post import post_json
+from wallet_rpc.adapters.http_post import PostClient, PostFailed
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
@@ -31,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _T = TypeVar("_T")
-
-for _library in ("httpx2", "httpcore2"):  # they log every URL, and the configured URLs contain keys
-    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ class _PendingRequest:
 class JsonRpcClient:
     """Client of one upstream server; `part` is its name in errors."""
 
-    def __init__(self, http: httpx2.AsyncClient, url: str, *, part: str, limits: ClientLimits | None = None) -> None:
+    def __init__(self, http: PostClient, url: str, *, part: str, limits: ClientLimits | None = None) -> None:
         self._http = http
         self.url = url
         """The server's URL, which contains a key: for probes only, never for a message."""
@@ -84,7 +78,7 @@ class JsonRpcClient:
         self.health = ServerHealth(part)
         self._limits = ClientLimits() if limits is None else limits
         seconds = self._limits.deadline_seconds
-        self._timeout = httpx2.Timeout(seconds, connect=min(seconds, self._limits.connect_seconds))
+        self._connect_seconds = min(seconds, self._limits.connect_seconds)
         self._is_batching = self._limits.batch_size > 1
         self._ids = itertools.count(1)
         self._queue: list[_PendingRequest] = []
@@ -239,13 +233,11 @@ class JsonRpcClient:
         """Send one POST and return the response as parsed JSON."""
         content = json.dumps(body, separators=(",", ":")).encode()
         try:
-            response = await post_json(
-                self._http, self.url, content, timeouts=self._timeout, max_bytes=self._limits.answer_bytes
+            response = await self._http.post(
+                self.url, content, connect_seconds=self._connect_seconds, max_bytes=self._limits.answer_bytes
             )
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL) as error:
-            raise _NoAnswerError(sent=False) from error
-        except (httpx2.HTTPError, OSError) as error:
-            raise _NoAnswerError from error
+        except PostFailed as failure:
+            raise _NoAnswerError(sent=failure.sent) from failure
         if response.status == 429 or response.status >= 500:
             raise _NoAnswerError
         if response.body is None or not self._limits.allows(response.body):

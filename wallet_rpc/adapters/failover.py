@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import httpx2
-
 from wallet_rpc.adapters.client import ErrorMapper, JsonRpcClient, decode_result, is_no_response
 from wallet_rpc.adapters.health import WRONG_CHAIN
+from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import OutcomeUnknown, Unavailable
@@ -29,7 +28,7 @@ _ATTEMPTS = 2
 """Attempts of a read at one of several servers."""
 
 
-def build_rpc(http: httpx2.AsyncClient, urls: Sequence[str], *, part: str, limits: ClientLimits | None = None) -> Rpc:
+def build_rpc(http: PostClient, urls: Sequence[str], *, part: str, limits: ClientLimits | None = None) -> Rpc:
     """Build a client of one server, or of several with failover."""
     limits = ClientLimits() if limits is None else limits
     if len(urls) == 1:

@@ -15,12 +15,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import structlog
 
 from wallet_rpc.adapters.client import JsonRpcClient, decode_result
 from wallet_rpc.adapters.health import WRONG_CHAIN, Mark, ServerHealth, start_probing
-from wallet_rpc.adapters.http_post import post_json
+from wallet_rpc.adapters.http_post import PostClient, PostFailed
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import ChainId
 from wallet_rpc.wire import parse_json
@@ -74,16 +73,15 @@ async def run_probes(servers: Iterable[ProbedServer], *, times: ProbeTimes | Non
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def ask_chain_id(http: httpx2.AsyncClient, client: JsonRpcClient, chain_id: int | None) -> None:
+async def ask_chain_id(http: PostClient, client: JsonRpcClient, chain_id: int | None) -> None:
     """Request the chain id from the client's server, once and unbatched, and compare it.
 
     Without `chain_id`, every response with a status below 500 is usable. With it, so are an error response of JSON-RPC
     and a status of 429, since a server that limits rates works. Raises: Unavailable.
     """
     try:
-        timeouts = httpx2.Timeout(None, connect=_CONNECT_SECONDS)
-        response = await post_json(http, client.url, _BODY, timeouts=timeouts, max_bytes=_MAX_BYTES)
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        response = await http.post(client.url, _BODY, connect_seconds=_CONNECT_SECONDS, max_bytes=_MAX_BYTES)
+    except PostFailed as error:
         raise Unavailable(f"the {client.part} does not answer", part=client.part) from error
     if response.status >= 500:
         raise Unavailable(f"the {client.part} returned HTTP status {response.status}", part=client.part)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
-
 from wallet_rpc.adapters.failover import build_rpc
+from wallet_rpc.adapters.http_post import HttpClient, PostClient
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.sponsorship.paymaster_contract import PaymasterContract, creation_code, derive_address
 from wallet_rpc.adapters.sponsorship.setup import signer_of
@@ -49,7 +48,7 @@ async def run_paymaster_command(
     """
     action = _ACTIONS[options.action]
     failures = 0
-    async with httpx2.AsyncClient() as http:
+    async with HttpClient() as http:
         for job in await _jobs(options, settings, http, print_line):
             try:
                 await job.contract.check()
@@ -61,7 +60,7 @@ async def run_paymaster_command(
 
 
 async def _jobs(
-    options: argparse.Namespace, settings: Settings, http: httpx2.AsyncClient, print_line: Callable[[str], None]
+    options: argparse.Namespace, settings: Settings, http: PostClient, print_line: Callable[[str], None]
 ) -> list[_Job]:
     """Return a job for each selected chain: the chain of `--node`, or the configured chains, filtered by `--chain`."""
     nodes: dict[ChainId, tuple[Rpc, Address | None]]
@@ -89,7 +88,7 @@ async def _jobs(
     ]
 
 
-def _node(http: httpx2.AsyncClient, urls: tuple[str, ...]) -> Rpc:
+def _node(http: PostClient, urls: tuple[str, ...]) -> Rpc:
     return build_rpc(http, urls, part="node")
 
 

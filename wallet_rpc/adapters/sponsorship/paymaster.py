@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-import httpx2
-
+from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.sponsorship import webhook
 from wallet_rpc.adapters.sponsorship.accounts import owners_of
 from wallet_rpc.adapters.sponsorship.backing import Backing, sponsorship_of
@@ -68,7 +67,7 @@ class Sponsor:
     key: bytes | None = field(default=None, repr=False)
     """Private key of the signer of this server's paymasters, 32 bytes; None if only paymaster services sign."""
     clock: Clock
-    http: httpx2.AsyncClient
+    http: PostClient
     outcomes: dict[ChainId, OutcomeReader] = field(default_factory=dict)
     """Outcome reader of each chain with a paymaster: a policy may have reservations on all of them."""
     caller: Callable[[], Caller] = _local_caller

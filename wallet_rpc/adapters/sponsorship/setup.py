@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx2
 from eth_keys.datatypes import PrivateKey
 
+from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.sponsorship.backing import Backing, KeyBacking, ServiceBacking
 from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
 from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
@@ -23,9 +23,7 @@ from wallet_rpc.primitives import Address, ChainId
 _SIGNER = abi.selector_of("signer()")
 
 
-def read_sponsor(
-    path: Path, *, key: bytes | None, budgets: RedisBudgets, clock: Clock, http: httpx2.AsyncClient
-) -> Sponsor:
+def read_sponsor(path: Path, *, key: bytes | None, budgets: RedisBudgets, clock: Clock, http: PostClient) -> Sponsor:
     """Read the policies of a file. Raises: PolicyFileError with the path of the file."""
     try:
         policies = read_policies(path.read_text(encoding="utf-8"))

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
-import httpx2
-
-from wallet_rpc.adapters.http_post import post_json
+from wallet_rpc.adapters.http_post import PostClient, PostFailed
 from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, PolicyDenialReason, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
@@ -29,7 +28,7 @@ class _NoAnswerError(Exception):
 
 
 async def request_approval(
-    http: httpx2.AsyncClient, policy: Policy, op: UserOperation, *, chain_id: int, context: Mapping[str, Any]
+    http: PostClient, policy: Policy, op: UserOperation, *, chain_id: int, context: Mapping[str, Any]
 ) -> PolicyDecision:
     """Request the decision of the policy's webhook; None means approved, also for a policy without a webhook.
 
@@ -48,7 +47,7 @@ async def request_approval(
     try:
         async with asyncio.timeout(seconds):
             answer = await _post(http, policy.webhook, json.dumps(body).encode())
-    except (_NoAnswerError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
+    except (_NoAnswerError, PostFailed, TimeoutError):
         return PolicyDenial(
             reason=PolicyDenialReason.WEBHOOK_FAILED,
             message=f"the webhook of policy {policy.id} returned no usable response",
@@ -61,10 +60,11 @@ async def request_approval(
     )
 
 
-async def _post(http: httpx2.AsyncClient, webhook: Webhook, content: bytes) -> Any:
-    timeouts = httpx2.Timeout(webhook.timeout_seconds)
-    response = await post_json(http, webhook.url, content, timeouts=timeouts, max_bytes=_MAX_RESPONSE_BYTES)
-    if response.status != httpx2.codes.OK or response.body is None:
+async def _post(http: PostClient, webhook: Webhook, content: bytes) -> Any:
+    response = await http.post(
+        webhook.url, content, connect_seconds=webhook.timeout_seconds, max_bytes=_MAX_RESPONSE_BYTES
+    )
+    if response.status != HTTPStatus.OK or response.body is None:
         raise _NoAnswerError
     try:
         return parse_json(response.body)
