@@ -40,6 +40,20 @@ async def test_reads_of_task_groups_are_batched_too() -> None:
     assert len(upstream.posts) == 1
 
 
+async def test_reads_that_nested_calls_start_a_few_ticks_later_share_a_post() -> None:
+    upstream = Upstream({"find": 1})
+    client = upstream.client()
+
+    async def read_later(ticks: int) -> None:
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await client.read("find", [])
+
+    await asyncio.gather(*(read_later(ticks) for ticks in (0, 2, 3, 6)))
+
+    assert [len(post) for post in upstream.posts] == [3, 1]
+
+
 async def test_an_unbatched_slow_read_does_not_block_other_reads() -> None:
     upstream = Upstream({"slow": answer_in_turn(NoResponse()), "quick": 1})
     client = upstream.client()

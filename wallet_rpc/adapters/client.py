@@ -1,8 +1,8 @@
 """JSON-RPC client of one HTTP upstream: a node, bundler, paymaster or quote provider.
 
 Every call has a deadline, at most the rest of its request's time budget, and fails at once while the server is marked
-down (`adapters/health.py`). Reads are retried, and the reads of one event-loop tick are batched into one POST. A write
-is sent once, in its own POST. No error contains a URL, a key or a text of the upstream.
+down (`adapters/health.py`). Reads are retried, and the reads of a few event-loop ticks are batched into one POST. A
+write is sent once, in its own POST. No error contains a URL, a key or a text of the upstream.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class ErrorObject:
 
 ErrorMapper: TypeAlias = Callable[[ErrorObject], WalletError]
 """Function from an upstream's error object to the error that the caller gets."""
+_BATCH_TICKS = 4
+"""Event-loop ticks for which a read waits for others: the reads of nested `gather` calls start on different ticks."""
 _UNSENT_REASONS = frozenset({DEPENDENCY_DOWN, WRONG_CHAIN, BUDGET_USED})
 """Reasons of errors for requests that were not sent."""
 
@@ -177,11 +179,15 @@ class JsonRpcClient:
             self._start([waiting])
             return waiting.answer
         if not self._queue:
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush, _BATCH_TICKS)
         self._queue.append(waiting)
         return waiting.answer
 
-    def _flush(self) -> None:
+    def _flush(self, ticks: int) -> None:
+        """Send the queued reads after so many ticks."""
+        if ticks > 1:
+            asyncio.get_running_loop().call_soon(self._flush, ticks - 1)
+            return
         waiting = [one for one in self._queue if not one.answer.done()]
         self._queue = []
         for start in range(0, len(waiting), self._limits.batch_size):

@@ -171,10 +171,11 @@ async def _verify_and_send(
     """
     chain, account = subject.chain, operation.sender
     try:
-        authority = await resolve_authority(ports, chain, account, subject.permissions, at="params.data.sender")
-        signed, first_block = await asyncio.gather(
-            build_signed_operation(ports, chain, authority, operation, signature, delegation), chain.node.block_number()
+        authority, first_block = await asyncio.gather(
+            resolve_authority(ports, chain, account, subject.permissions, at="params.data.sender"),
+            chain.node.block_number(),
         )
+        signed = await build_signed_operation(ports, chain, authority, operation, signature, delegation)
     except WalletError as error:
         sent = await find_call(ports, chain, subject.hash)
         if sent is None and isinstance(error, StaleNonce | AccountDeployed):

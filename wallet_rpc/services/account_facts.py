@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -61,17 +62,29 @@ async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, 
     """
     if address == ZERO_ADDRESS:
         raise InvalidParams("expected the address of an account, got the zero address", field=at, reason="zero_address")
-    code = await chain.node.code(address)
+    code, owner = await asyncio.gather(chain.node.code(address), _read_owner(chain, address), return_exceptions=True)
+    if isinstance(code, BaseException):
+        raise code
     if not code:
         return await _read_facts_without_code(ports, address)
     delegate = delegate_of(code)
     if delegate is not None and delegate not in DELEGATES:
         return AccountFacts(address=address, owner=address, is_external=True, delegate=delegate)
-    try:
-        owner = decode_address(await chain.node.call(address, encode_get_fallback_signer_data()))
-    except (ExecutionReverted, UnreadableAnswer):
-        raise build_not_an_account_error(address, at) from None
+    if owner is None:  # the block that deploys the account may fall between the reads; a second read is certain
+        owner = await _read_owner(chain, address)
+    if isinstance(owner, BaseException):
+        raise owner
+    if owner is None:
+        raise build_not_an_account_error(address, at)
     return AccountFacts(address=address, owner=owner, is_external=delegate is not None, delegate=delegate)
+
+
+async def _read_owner(chain: ChainPorts, address: Address) -> Address | None:
+    """Read the account's owner; None for an address that is no semi-modular account."""
+    try:
+        return decode_address(await chain.node.call(address, encode_get_fallback_signer_data()))
+    except (ExecutionReverted, UnreadableAnswer):
+        return None
 
 
 def build_not_an_account_error(address: Address, at: str) -> InvalidParams:

@@ -9,23 +9,16 @@ from typing import assert_never
 from wallet_rpc.domain.capabilities import PermissionsCapability, SessionPermissions
 from wallet_rpc.domain.context import InstalledContext, LocalContext, RemoteContext, parse_context
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
-from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, encode_deferred_authorization
+from wallet_rpc.domain.deferred_action import SignedDeferredAction, encode_deferred_authorization
 from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, owner_nonce_key, split_nonce
 from wallet_rpc.domain.records import Session
 from wallet_rpc.domain.signature import prefix_signer_kind
 from wallet_rpc.domain.validation import ValidationInstall, installed_signer, parse_install
-from wallet_rpc.domain.views import (
-    NOT_INSTALLED,
-    ValidationData,
-    decode_address,
-    decode_validation_data,
-    encode_get_validation_data,
-    encode_signers,
-)
 from wallet_rpc.errors import InvalidParams, SessionEnded, SignatureInvalid
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data
+from wallet_rpc.primitives import Address, Data
 from wallet_rpc.services.account_facts import AccountFacts, read_account_facts, read_delegated_facts
+from wallet_rpc.services.account_validation import read_account_with_validation
 from wallet_rpc.services.signatures import verify_owner_signature
 from wallet_rpc.services.unsigned_sessions import activate_session, describe_forgotten, is_forgotten
 
@@ -96,25 +89,22 @@ async def _resolve_session(
 ) -> Authority:
     """Resolve a stored session; the owner's signature comes with the request, or from the session's registration."""
     signature = await _find_owner_signature(ports, permissions)
-    facts, session = await asyncio.gather(
-        read_delegated_facts(ports, chain, account, at=at),
-        ports.store.sessions.get(account, chain.chain_id, permissions.session_id),
-    )
+    session = await ports.store.sessions.get(account, chain.chain_id, permissions.session_id)
     if session is None:
+        await read_delegated_facts(ports, chain, account, at=at)  # an error of the account comes first
         if await is_forgotten(ports, account, chain.chain_id, permissions.session_id):
             raise _build_error(describe_forgotten(permissions.session_id), "session_forgotten")
         raise _build_error(
             f"no session {permissions.session_id} of account {account} on chain {chain.chain_id:#x}",
             "session_not_found",
         )
-    action, install = session.action, parse_install(session.call)
-    await _refuse_expired(ports, chain, facts, action, install)
+    install = parse_install(session.call)
     grant = SignedDeferredAction(
-        action=action,
+        action=session.action,
         has_execution_hooks=session.has_execution_hooks,
         authorization=encode_deferred_authorization(signature),
     )
-    authority = await _resolve_grant(ports, chain, facts, grant, install, session.key.address)
+    authority = await _resolve_grant(ports, chain, account, grant, install, at=at)
     await activate_session(ports, session)
     return replace(authority, session=session)
 
@@ -148,7 +138,7 @@ async def _resolve_local_context(
         )
     try:
         install = parse_install(grant.action.call)
-        signer = installed_signer(install)
+        installed_signer(install)  # raises for other install data
         key, _ = split_nonce(grant.action.nonce)
     except ValueError:
         raise _build_error(
@@ -164,32 +154,33 @@ async def _resolve_local_context(
             "expected a grant that installs the single signer module, with a correct flag for execution hooks",
             "context_malformed",
         )
-    facts = await read_delegated_facts(ports, chain, account, at=at)
-    await _refuse_expired(ports, chain, facts, grant.action, install)
-    return await _resolve_grant(ports, chain, facts, grant, install, signer)
+    return await _resolve_grant(ports, chain, account, grant, install, at=at)
 
 
 async def _resolve_grant(
     ports: Ports,
     chain: ChainPorts,
-    facts: AccountFacts,
+    account: Address,
     grant: SignedDeferredAction,
     install: ValidationInstall,
-    granted_key: Address,
+    *,
+    at: str,
 ) -> Authority:
     """Resolve a grant by its state on chain: not installed yet, installed, or used up without an installation.
 
-    Before the installation, the owner's signature is checked and `granted_key` is the signer. Afterwards the signer is
-    read from the chain, as for an installed context (version 02), and the account may have a new owner.
+    Before the installation, the owner's signature is checked and the granted key is the signer. Afterwards the signer
+    is read from the chain, as for an installed context (version 02), and the account may have a new owner.
     """
     key, _ = split_nonce(grant.action.nonce)
-    next_nonce, (validation, signer), end_error = await asyncio.gather(
-        chain.node.user_operation_nonce(facts.address, key.key),
-        _read_validation(chain, facts, install.entity_id),
-        _find_end_error(ports, chain, facts.address, install.entity_id),
+    (facts, validation, signer), next_nonce, end_error = await asyncio.gather(
+        read_account_with_validation(ports, chain, account, install.entity_id, at=at),
+        chain.node.user_operation_nonce(account, key.key),
+        _find_end_error(ports, chain, account, install.entity_id),
     )
     if end_error is not None:
         raise end_error
+    if grant.action.is_expired(ports.clock.now()):
+        raise _build_error(f"the session expired at {grant.action.deadline}", "session_expired")
     if next_nonce < grant.action.nonce:
         raise _build_error(
             f"expected a grant whose nonce is at most {next_nonce:#x}, the next one on chain, got "
@@ -198,8 +189,7 @@ async def _resolve_grant(
         )
     if next_nonce > grant.action.nonce and not validation.is_installed:
         # the block that installs may fall between the parallel reads; a second read, after the nonce, is certain
-        facts = await read_account_facts(ports, chain, facts.address, at="params")
-        validation, signer = await _read_validation(chain, facts, install.entity_id)
+        facts, validation, signer = await read_account_with_validation(ports, chain, account, install.entity_id, at=at)
         if not validation.is_installed:
             raise _build_error(
                 "the session is no longer on chain: it was uninstalled, or its grant's nonce was used otherwise; "
@@ -209,7 +199,7 @@ async def _resolve_grant(
     is_pending = next_nonce == grant.action.nonce
     return Authority(
         account=facts,
-        signer=granted_key if is_pending else signer,
+        signer=installed_signer(install) if is_pending else signer,
         nonce_key=NonceKey(entity_id=install.entity_id, is_global=install.is_global),
         has_execution_hooks=grant.has_execution_hooks or bool(validation.execution_hooks),
         grant=await _verify_grant(chain, facts, grant) if is_pending else None,
@@ -221,12 +211,12 @@ async def _resolve_installed_context(
     ports: Ports, chain: ChainPorts, account: Address, context: InstalledContext, *, at: str
 ) -> Authority:
     """Resolve a validation that is installed on the account, created here or elsewhere."""
-    facts, end_error = await asyncio.gather(
-        read_delegated_facts(ports, chain, account, at=at), _find_end_error(ports, chain, account, context.entity_id)
+    (facts, validation, signer), end_error = await asyncio.gather(
+        read_account_with_validation(ports, chain, account, context.entity_id, at=at),
+        _find_end_error(ports, chain, account, context.entity_id),
     )
     if end_error is not None:
         raise end_error
-    validation, signer = await _read_validation(chain, facts, context.entity_id)
     if not validation.is_installed:
         raise _build_error(
             f"no session with entity id {context.entity_id} is installed on account {account}", "session_not_on_chain"
@@ -237,17 +227,6 @@ async def _resolve_installed_context(
         nonce_key=NonceKey(entity_id=context.entity_id, is_global=context.is_global),
         has_execution_hooks=bool(validation.execution_hooks),
     )
-
-
-async def _read_validation(chain: ChainPorts, facts: AccountFacts, entity_id: int) -> tuple[ValidationData, Address]:
-    """Read the account's validation with an entity id, and the validation's signer."""
-    if facts.factory is not None:
-        return NOT_INSTALLED, ZERO_ADDRESS
-    validation, signer = await asyncio.gather(
-        chain.node.call(facts.address, encode_get_validation_data(entity_id)),
-        chain.node.call(SINGLE_SIGNER_MODULE, encode_signers(entity_id, facts.address)),
-    )
-    return decode_validation_data(validation), decode_address(signer)
 
 
 async def _verify_grant(chain: ChainPorts, facts: AccountFacts, grant: SignedDeferredAction) -> SignedDeferredAction:
@@ -278,18 +257,6 @@ async def _find_end_error(ports: Ports, chain: ChainPorts, account: Address, ent
     if end is not None and end <= ports.clock.now():
         return SessionEnded("Session expired", reason="session_expired", field=PERMISSIONS, verbatim=True)
     return None
-
-
-async def _refuse_expired(
-    ports: Ports, chain: ChainPorts, facts: AccountFacts, action: DeferredAction, install: ValidationInstall
-) -> None:
-    """Raise InvalidParams when the grant's deadline is past; SessionEnded if it was also registered or revoked."""
-    if not action.is_expired(ports.clock.now()):
-        return
-    end_error = await _find_end_error(ports, chain, facts.address, install.entity_id)
-    if end_error is not None:
-        raise end_error
-    raise _build_error(f"the session expired at {action.deadline}", "session_expired")
 
 
 def _build_error(text: str, reason: str) -> InvalidParams:
