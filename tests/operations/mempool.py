@@ -24,6 +24,8 @@ class HeldMempool:
     chain_id: int
     waiting: dict[Hash32, UserOperation] = field(default_factory=dict)
     sent: int = 0
+    queries: int = 0
+    """Number of queries about operations: lookups and receipts."""
     fails: list[Exception] = field(default_factory=list)
     """Errors that the next sends raise after the operation was accepted, last one first, like a lost response."""
     is_blind: bool = False
@@ -60,12 +62,14 @@ class HeldMempool:
         return operation_hash
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
+        self.queries += 1
         self._refuse_while_silent()
         if self.invented is not None:
             return self.invented
         return None if self.is_behind else await self.inner.receipt(operation_hash)
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
+        self.queries += 1
         self._refuse_while_silent()
         operation = self.waiting.get(operation_hash)
         if operation is not None and not self.is_blind:

@@ -143,3 +143,13 @@ async def test_a_long_search_goes_on_with_the_next_look(
     found = [await wallet.status(call_id) for _ in range(4)]
     assert found[-1] == 200
     assert set(found) <= {100, 200}
+
+
+async def test_an_event_is_found_while_the_nonce_lags_and_the_bundler_knows_nothing(wallet: WalletFixture) -> None:
+    prepared = await wallet.prepare(CALL)
+    call_id = await wallet.send(prepared, wallet.owner)
+    await wallet.mempool.mine()
+    node = install_lagging(wallet, prepared)
+
+    node.lags, wallet.mempool.is_behind = frozenset({"nonce"}), True
+    assert await wallet.status(call_id) == 200

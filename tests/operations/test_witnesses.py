@@ -70,6 +70,20 @@ async def test_a_final_status_is_read_from_the_record_with_its_receipt(wallet: W
     assert again["status"] == 200
 
 
+async def test_no_bundler_is_queried_about_a_call_that_the_node_shows(wallet: WalletFixture) -> None:
+    wallet.change_chain(confirmations=5)
+    call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
+    assert await wallet.status(call_id) == 100
+    queries = wallet.mempool.queries
+    assert queries
+
+    await wallet.mempool.mine()
+    assert [await wallet.status(call_id) for _ in range(2)] == [110, 110]
+    await pass_blocks(wallet, 4)
+    assert await wallet.status(call_id) == 200
+    assert wallet.mempool.queries == queries
+
+
 async def test_a_receipt_that_only_the_bundler_has_is_no_proof(wallet: WalletFixture) -> None:
     other = await wallet.send(await wallet.prepare(CALL), wallet.owner)
     wallet.mempool.invented = INVENTED

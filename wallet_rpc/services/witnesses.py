@@ -49,15 +49,17 @@ class Examination:
 
 
 async def examine(chain: ChainPorts, record: CallRecord) -> Examination:
-    """Collect the evidence about a user operation that is not final. Raises: Unavailable without the node."""
-    latest, next_nonce, pending, hint = await asyncio.gather(
-        chain.node.block_number(),
-        _read_next_nonce(chain, record),
-        _lookup(chain, record.hash),
-        read_hint(chain.bundler.receipt(record.hash)),
-    )
+    """Collect the evidence about a user operation that is not final. Raises: Unavailable without the node.
+
+    Bundlers are not asked about a call of which the node shows the used nonce and the event.
+    """
+    latest, next_nonce = await asyncio.gather(chain.node.block_number(), _read_next_nonce(chain, record))
     search = _Search(chain, record, latest)
-    receipt = await search.find_receipt(hint)
+    receipt = await search.find_receipt() if next_nonce > record.nonce else None
+    pending = None
+    if receipt is None:
+        pending, hint = await asyncio.gather(_lookup(chain, record.hash), read_hint(chain.bundler.receipt(record.hash)))
+        receipt = await search.find_hinted_receipt(hint)
     if receipt is not None:
         return Examination(change=partial(_include, chain, receipt, latest), pending=pending)
     if record.receipt is not None and not await _is_replaced(chain, record.receipt):
@@ -129,14 +131,21 @@ class _Search:
         self._reaches_latest = self._blocks.stop > latest
         self.has_no_logs = False
 
-    async def find_receipt(self, hint: OperationReceipt | None) -> OperationReceipt | None:
-        """Return the call's receipt as the node has it: in the hinted or the known transaction, else by its event."""
+    async def find_receipt(self) -> OperationReceipt | None:
+        """Return the call's receipt as the node has it: in the known transaction, else by its event."""
         known = self._record.receipt
-        transaction = hint.transaction_hash if hint is not None else None if known is None else known.transaction_hash
-        if transaction is not None:
-            receipt = await self._chain.node.read_operation(self._record.hash, transaction=transaction)
-            if receipt is not None:
-                return receipt
+        receipt = None if known is None else await self._read_receipt(known.transaction_hash)
+        return await self._find_event() if receipt is None else receipt
+
+    async def find_hinted_receipt(self, hint: OperationReceipt | None) -> OperationReceipt | None:
+        """Return the call's receipt as the node has it: in a bundler's transaction, else as `find_receipt` does."""
+        receipt = None if hint is None else await self._read_receipt(hint.transaction_hash)
+        return await self.find_receipt() if receipt is None else receipt
+
+    async def _read_receipt(self, transaction: Hash32) -> OperationReceipt | None:
+        return await self._chain.node.read_operation(self._record.hash, transaction=transaction)
+
+    async def _find_event(self) -> OperationReceipt | None:
         return await self._with_logs(
             self._chain.node.find_operation(self._record.hash, self._blocks, to_latest=self._reaches_latest)
         )
