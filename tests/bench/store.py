@@ -1,4 +1,4 @@
-"""Sessions per second in the store: reserve an entity id and save the record. Run: python -m tests.bench.store
+"""Sessions per second in the store: write one with its entity id. Run: python -m tests.bench.store
 
 Compares a Redis that writes every command to disk before its response with one that has no persistence.
 """
@@ -14,26 +14,27 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.contract.sample import CHAIN, FAR_FUTURE, a_session
+from tests.contract.sample import FAR_FUTURE, a_session
+from tests.contract.unsigned import unsigned_of
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.primitives import Address, EntityId, SessionId
+from wallet_rpc.domain.session_record import EntityChoice
+from wallet_rpc.primitives import Address, SessionId
 
 
 async def _sessions_a_second(store: RedisStore, *, at_once: int, seconds: float) -> tuple[float, float]:
     """Return the sessions per second and the median milliseconds per session."""
     numbers = itertools.count(1)
     durations: list[float] = []
-    template = a_session()
+    template = unsigned_of(a_session(), forget_at=FAR_FUTURE)
     deadline = time.perf_counter() + seconds
 
     async def work() -> None:
         while (started := time.perf_counter()) < deadline:
             number = next(numbers)
             account = Address((number % 1000).to_bytes(20, "big"))
-            entity = await store.sessions.reserve_entity(account, CHAIN, at_least=EntityId(1), trusted=False)
-            session = replace(template, account=account, id=SessionId(number.to_bytes(16, "big")), entity_id=entity)
-            await store.sessions.save(session, forget_at=FAR_FUTURE)
+            session = replace(template, account=account, id=SessionId(number.to_bytes(16, "big")))
+            await store.unsigned_sessions.create(session, EntityChoice(), limit=1 << 30, now=0)
             durations.append(time.perf_counter() - started)
 
     started = time.perf_counter()

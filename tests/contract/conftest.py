@@ -22,6 +22,7 @@ _ON_BOTH = {
         "limits",
         "sessions",
         "store",
+        "unsigned_sessions",
     )
 }
 """Modules whose tests run on both, unless they read Redis themselves; `test_redis_cluster.py` runs all scripts."""

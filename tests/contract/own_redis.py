@@ -19,7 +19,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 async def main(folder: Path) -> None:
     try:
         async with RedisServer(folder) as server, RedisStore.open(server.url) as store:
-            await store.sessions.save(a_session(), forget_at=None)
+            await store.sessions.activate(a_session(), forget_at=None)
             print(server.process_id, flush=True)
             await asyncio.Event().wait()
     except RedisNotStarted as error:

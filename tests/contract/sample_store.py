@@ -21,37 +21,27 @@ from tests.contract.sample import (
     an_organization,
     some_claims,
 )
+from tests.contract.unsigned import unsigned_of
 from tests.support.api_keys import caller_of
 from wallet_rpc.adapters.redis_store import RedisOrganizationStore, RedisStore
-from wallet_rpc.domain.records import SessionState
-from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
-from wallet_rpc.primitives import EntityId
+from wallet_rpc.domain.session_record import EntityChoice
 
 SECRET_CALLER = "api-key-7f3a"
 SECRET_KEY = "wrk_one"
 THEIRS = an_account()
 KEY = a_key(SECRET_KEY, requests_per_month=9)
-UNSIGNED = UnsignedSession(
-    account=ACCOUNT,
-    chain_id=CHAIN,
-    id=a_session(number=3).id,
-    holder=a_session(number=3).holder,
-    is_trusted=False,
-    forget_at=FAR_FUTURE,
-)
-ONE_EACH = UnsignedSessionLimits(per_holder=1, per_account=1)
+UNSIGNED = unsigned_of(a_session(number=3), forget_at=FAR_FUTURE)
 GROUP = a_group(1, an_install(1), an_install(2))
 
 
 async def fill_organization(storage: RedisOrganizationStore) -> None:
     await storage.accounts.add(THEIRS, after=0)
     await storage.accounts.find_by_signer(SIGNER)
-    await storage.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
     await storage.accounts.confirm(THEIRS)
-    await storage.unsigned_sessions.claim(UNSIGNED, ONE_EACH, now=NOW)
-    await storage.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
-    await storage.sessions.save(a_session(), forget_at=FAR_FUTURE)
-    await storage.sessions.save(a_session(number=2), forget_at=None)
+    await storage.unsigned_sessions.claim(UNSIGNED, limit=1, now=NOW)
+    await storage.unsigned_sessions.create(UNSIGNED, EntityChoice(), limit=1, now=NOW)
+    await storage.sessions.activate(a_session(), forget_at=FAR_FUTURE)
+    await storage.sessions.activate(a_session(number=2), forget_at=None)
     await storage.sessions.revoke(ACCOUNT, CHAIN, 1)
     await storage.sessions.set_expiry(ACCOUNT, CHAIN, 1, at=NOW)
     await storage.sessions.trust(ACCOUNT, CHAIN, SECRET_CALLER, forget_at=FAR_FUTURE)

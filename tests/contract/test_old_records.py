@@ -18,6 +18,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.sample import FAR_FUTURE
+from tests.contract.unsigned import reserve_entity
 from tests.support.api_keys import caller_of
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_accounts import RedisAccounts
@@ -29,7 +30,7 @@ from wallet_rpc.domain.audit import AuditEvent, EventKind
 from wallet_rpc.domain.call_state import CallState
 from wallet_rpc.domain.records import Account, Session
 from wallet_rpc.domain.session_group import GroupId, SessionFilter
-from wallet_rpc.primitives import Address, EntityId, Hash32, SessionId
+from wallet_rpc.primitives import Address, Hash32, SessionId
 
 Json = dict[str, Any]
 
@@ -159,7 +160,7 @@ async def test_entity_ids_continue_after_those_given_out(old_store: RedisStore) 
     count = 0
     for _, key, stored in keys_with(r"\{account:(\w+):31337\}:entities"):
         account = Address.parse("0x" + key[1])
-        reserved = await old_store.sessions.reserve_entity(account, CHAIN, at_least=EntityId(1), trusted=False)
+        reserved = await reserve_entity(old_store, account, CHAIN)
         assert reserved == int(stored["open"])
         count += 1
     assert count == 3

@@ -20,7 +20,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 
 async def write(url: str) -> None:
     async with RedisStore.open(url) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
 
 
 async def is_stored(url: str) -> bool:

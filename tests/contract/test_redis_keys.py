@@ -73,7 +73,7 @@ async def test_an_organizations_keys_are_those_in_the_specification(
         storage.accounts.confirmed_key(SIGNER),
         storage.accounts.hint_key(ACCOUNT),
         storage.accounts.name_key(THEIRS.id),
-        sessions.entities_key(ACCOUNT, CHAIN),
+        storage.unsigned_sessions.entities_key(ACCOUNT, CHAIN),
         sessions.revoked_key(ACCOUNT, CHAIN),
         sessions.end_key(ACCOUNT, CHAIN, 1),
         sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
@@ -90,7 +90,7 @@ async def test_an_organizations_keys_are_those_in_the_specification(
     month |= {calls.nonce_key(CHAIN, ACCOUNT, call.nonce)}
     bounded = {
         sessions.session_key(ACCOUNT, CHAIN, a_session().id),
-        sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
+        storage.unsigned_sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
         storage.unsigned_sessions.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
         storage.unsigned_sessions.holder_key(UNSIGNED.holder),
     }
@@ -105,7 +105,7 @@ async def test_an_organizations_keys_are_those_in_the_specification(
     assert abs(expiry_times[expired_index] - left - EXPIRED_INDEX_SECONDS) < 50
     assert all(abs(expiry_times[key] - left - SKEW_SECONDS) < 50 for key in skewed)
     prefix = store.directory._link.prefix + ("" if organization == OPEN_ORGANIZATION else f":{organization}")
-    shared = {getter(ACCOUNT, CHAIN) for getter in (sessions.entities_key, sessions.revoked_key)}
+    shared = {getter(ACCOUNT, CHAIN) for getter in (storage.unsigned_sessions.entities_key, sessions.revoked_key)}
     expected = set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)} | outbox
     assert {key for key in expiry_times if not key.startswith(f"{prefix}:{{")} == expected
 
@@ -166,12 +166,12 @@ def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread(
 
     def slots(account: Address) -> set[int]:
         keys = (
-            sessions.entities_key(account, CHAIN),
+            unsigned.entities_key(account, CHAIN),
             sessions.session_key(account, CHAIN, SessionId(bytes(16))),
             sessions.session_key(account, CHAIN, SessionId(b"\x01" * 16)),
             unsigned.session_key(account, CHAIN, SessionId(bytes(16))),
             *unsigned.index_keys(account, CHAIN),
-            sessions.trust_key(account, CHAIN, "alice"),
+            unsigned.trust_key(account, CHAIN, "alice"),
             sessions.revoked_key(account, CHAIN),
             sessions.end_key(account, CHAIN, 1),
         )

@@ -24,18 +24,17 @@ from tests.contract.sample import (
 from tests.contract.sample_store import (
     GROUP,
     KEY,
-    ONE_EACH,
     THEIRS,
     UNSIGNED,
     fill_organization,
     fill_shared,
 )
+from tests.contract.unsigned import reserve_entity
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.records import SessionState
 from wallet_rpc.domain.session_group import SessionFilter
-from wallet_rpc.primitives import EntityId
+from wallet_rpc.domain.session_record import EntityChoice
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
                 touched |= keys
     await redis.aclose()
 
-    assert len(touched) == 31
+    assert len(touched) == 33
 
 
 async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +86,11 @@ async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytes
 
     assert await store.accounts.add(THEIRS, after=0)
     assert await store.accounts.find_by_id(THEIRS.id) == (THEIRS,)
-    assert await store.unsigned_sessions.claim(UNSIGNED, ONE_EACH, now=NOW) is None
-    await store.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
-    await store.sessions.save(a_session(), forget_at=FAR_FUTURE)
-    entity_id = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False)
-    assert entity_id == 2  # the repeat skips 1
+    assert await store.unsigned_sessions.claim(UNSIGNED, limit=1, now=NOW)
+    assert await store.unsigned_sessions.create(UNSIGNED, EntityChoice(), limit=1, now=NOW) == 1
+    await store.sessions.activate(a_session(), forget_at=FAR_FUTURE)
+    assert await reserve_entity(store, ACCOUNT, CHAIN) == 2
+    await store.unsigned_sessions.release(UNSIGNED)
     assert await store.calls.claim(a_call(), SIGNED) is None
     assert await store.groups.register(GROUP) == GROUP
     assert await store.groups.revoke(GROUP.id, first, at=NOW)

@@ -53,7 +53,7 @@ async def _is_stored(folder: Path) -> bool:
 
 async def test_data_survives_a_stop(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server, RedisStore.open(server.url) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
 
     assert await _is_stored(tmp_path)
 
@@ -95,7 +95,7 @@ async def test_an_orphaned_redis_is_stopped_and_its_data_survives(
     crashed = RedisServer(tmp_path)
     await crashed.start()
     async with RedisStore.open(crashed.url) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
     _abandon(crashed)
 
     assert await _is_stored(tmp_path)
@@ -145,7 +145,7 @@ async def test_a_second_owner_of_a_folder_is_rejected_and_the_first_continues(tm
 async def test_a_redis_that_exits_is_restarted(tmp_path: Path) -> None:
     lines: list[str] = []
     async with RedisServer(tmp_path, report=lines.append) as server, RedisStore.open(server.url) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
         first = server.process_id
         assert first is not None
         os.kill(first, signal.SIGKILL)
@@ -187,7 +187,7 @@ async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatc
 async def test_a_folder_with_too_long_a_path_gets_a_socket_in_a_private_folder(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60) / 'a "b" c%20ü'
     async with RedisServer(deep) as server, RedisStore.open(server.url) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
         socket = server.socket
         assert len(os.fsencode(socket)) <= SOCKET_PATH_BYTES
         assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
@@ -201,7 +201,7 @@ async def test_a_copy_of_a_folder_does_not_affect_the_original(tmp_path: Path) -
     original = tmp_path / ("wallet-rpc-" + "d" * 60) / ("e" * 60)
     copy = tmp_path / "copy"
     async with RedisServer(original) as server, RedisStore.open(server.url) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
         shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.sock"))
         assert (copy / "redis.socket").exists()
 

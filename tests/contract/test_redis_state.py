@@ -80,7 +80,7 @@ async def test_a_redis_that_answers_and_rejects_writes_is_unavailable(
                 await check()
             assert error_info.value.reason == "store_rejects_writes"
         with pytest.raises(Unavailable, match=r"^the store does not answer$"):
-            await store.sessions.save(a_session(), forget_at=None)
+            await store.sessions.activate(a_session(), forget_at=None)
         repair(server)
 
         assert await is_answered(store)

@@ -24,6 +24,7 @@ from tests.contract.sample import (
     an_event,
     some_claims,
 )
+from tests.contract.unsigned import reserve_entity
 from tests.contract.waiting import is_answered, until
 from tests.support.api_keys import caller_of
 from wallet_rpc.adapters import redis_store
@@ -31,7 +32,6 @@ from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.session_group import SessionFilter
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.primitives import EntityId
 
 PASSWORD = "hunter2"
 SOON = 5.0
@@ -52,7 +52,7 @@ def _signal(server: RedisServer, number: signal.Signals) -> None:
 
 async def test_calls_to_a_hanging_redis_end_in_time_and_work_again_after_it(own: RedisServer) -> None:
     async with RedisStore.open(own.url, deadline_seconds=0.3) as store:
-        await store.sessions.save(a_session(), forget_at=None)
+        await store.sessions.activate(a_session(), forget_at=None)
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
         errors = await asyncio.gather(*(store.check_writable() for _ in range(100)), return_exceptions=True)
@@ -71,7 +71,7 @@ async def test_replies_never_reach_the_wrong_caller_after_cancelled_calls(own: R
     sessions = [a_session(number=number) for number in range(1, 9)]
     async with RedisStore.open(own.url, connections=2) as store:
         for session in sessions:
-            await store.sessions.save(session, forget_at=None)
+            await store.sessions.activate(session, forget_at=None)
         for turn in range(40):
             tasks = [asyncio.create_task(store.sessions.get(ACCOUNT, CHAIN, one.id)) for one in sessions]
             await asyncio.sleep(0.0002 * (turn % 10))
@@ -91,7 +91,7 @@ async def test_a_killed_redis_restarts_with_all_acknowledged_writes(own: RedisSe
 
     async def reserve() -> None:
         while True:
-            assigned.append(await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False))
+            assigned.append(await reserve_entity(store, ACCOUNT, CHAIN))
 
     async with RedisStore.open(own.url, deadline_seconds=5) as store:
         await store.calls.claim(a_call(), SIGNED)

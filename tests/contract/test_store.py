@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE
-from wallet_rpc.adapters.redis_sessions import LAST_ENTITY_ID
+from tests.contract.unsigned import is_trusted, reserve_entity
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.redis_unsigned import LAST_ENTITY_ID
 from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
-from wallet_rpc.primitives import Address, EntityId
+from wallet_rpc.primitives import Address
 
 OTHER = Address(b"\x33" * 20)
-FIRST = EntityId(1)
 LATEST = settings(max_examples=15)
 
 
@@ -44,9 +44,7 @@ async def test_the_expiry_of_an_entity_id_is_the_last_one_set(store: RedisStore)
 
 
 async def test_64_concurrent_requests_get_64_entity_ids(store: RedisStore) -> None:
-    entity_ids = await asyncio.gather(
-        *(store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=False) for _ in range(64))
-    )
+    entity_ids = await asyncio.gather(*(reserve_entity(store, ACCOUNT, CHAIN) for _ in range(64)))
 
     assert sorted(entity_ids) == list(range(1, 65))
 
@@ -67,10 +65,7 @@ async def test_no_entity_id_is_assigned_twice_over_callers_and_connections(
     prefix = f"rounds-{time.monotonic_ns()}"
     for at_least, trusted, count in rounds:
         async with RedisStore.open(redis_url, prefix=prefix) as store:
-            requests = (
-                store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
-                for _ in range(count)
-            )
+            requests = (reserve_entity(store, ACCOUNT, CHAIN, at_least=at_least, trusted=trusted) for _ in range(count))
             answers = await asyncio.gather(*requests, return_exceptions=True)
         assigned = [answer for answer in answers if not isinstance(answer, BaseException)]
         assert all(isinstance(answer, LimitExceeded) for answer in answers if isinstance(answer, BaseException))
@@ -82,36 +77,36 @@ async def test_no_entity_id_is_assigned_twice_over_callers_and_connections(
 
 async def test_each_account_and_chain_has_its_own_entity_ids(store: RedisStore) -> None:
     for account, chain_id in ((ACCOUNT, CHAIN), (OTHER, CHAIN), (ACCOUNT, CHAIN + 1)):
-        assert await store.sessions.reserve_entity(account, chain_id, at_least=FIRST, trusted=False) == 1
+        assert await reserve_entity(store, account, chain_id) == 1
 
 
 async def test_untrusted_callers_cannot_use_up_the_owners_entity_ids(store: RedisStore) -> None:
-    last_open = EntityId(ENTITY_RANGE_SIZE - 1)
-    assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last_open, trusted=False) == last_open
+    last_open = ENTITY_RANGE_SIZE - 1
+    assert await reserve_entity(store, ACCOUNT, CHAIN, at_least=last_open) == last_open
 
     with pytest.raises(LimitExceeded, match="have not presented a signature") as error_info:
-        await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=False)
-    owners = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=True)
+        await reserve_entity(store, ACCOUNT, CHAIN)
+    owners = await reserve_entity(store, ACCOUNT, CHAIN, trusted=True)
 
     assert error_info.value.reason == "entity_ids_used_up"
     assert owners == ENTITY_RANGE_SIZE
 
 
 async def test_the_trusted_entity_ids_are_limited_too(store: RedisStore) -> None:
-    last = EntityId(LAST_ENTITY_ID)
-    assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last, trusted=True) == last
+    last = LAST_ENTITY_ID
+    assert await reserve_entity(store, ACCOUNT, CHAIN, at_least=last, trusted=True) == last
 
     with pytest.raises(LimitExceeded, match="no session id is left for this account"):
-        await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last, trusted=True)
+        await reserve_entity(store, ACCOUNT, CHAIN, at_least=last, trusted=True)
 
 
 async def test_trust_is_limited_to_one_caller_and_to_a_time(store: RedisStore) -> None:
     soon = int(time.time()) + 2
     await store.sessions.trust(ACCOUNT, CHAIN, "alice", forget_at=soon)
-    assert await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
-    assert not await store.sessions.is_trusted(ACCOUNT, CHAIN, "bob")
-    assert not await store.sessions.is_trusted(OTHER, CHAIN, "alice")
+    assert await is_trusted(store, ACCOUNT, CHAIN, "alice")
+    assert not await is_trusted(store, ACCOUNT, CHAIN, "bob")
+    assert not await is_trusted(store, OTHER, CHAIN, "alice")
 
     await asyncio.sleep(soon + 0.1 - time.time())
 
-    assert not await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
+    assert not await is_trusted(store, ACCOUNT, CHAIN, "alice")

@@ -22,11 +22,11 @@ from tests.contract.sample import (
     an_event,
     some_claims,
 )
+from tests.contract.unsigned import is_trusted, reserve_entity
 from wallet_rpc.adapters.redis_store import RedisOrganizationStore, RedisStore
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.domain.audit import EMPTY_HEAD
 from wallet_rpc.domain.session_group import SessionFilter
-from wallet_rpc.primitives import EntityId
 
 ONE, TWO = OrganizationId("org_one"), OrganizationId("org_two")
 TENANTS = st.sampled_from([OPEN_ORGANIZATION, ONE, TWO])
@@ -36,7 +36,7 @@ ALICE, THEIRS = "alice", an_account()
 
 async def _fill(storage: RedisOrganizationStore) -> None:
     await storage.accounts.add(THEIRS, after=0)
-    await storage.sessions.save(a_session(), forget_at=None)
+    await storage.sessions.activate(a_session(), forget_at=None)
     await storage.sessions.trust(ACCOUNT, CHAIN, ALICE, forget_at=FAR_FUTURE)
     await storage.calls.claim(a_call(), SIGNED)
     await storage.groups.register(a_group(1))
@@ -52,7 +52,7 @@ async def _read_all(storage: RedisOrganizationStore) -> list[object]:
         await storage.accounts.find_by_address(ACCOUNT),
         await storage.accounts.find_by_id(THEIRS.id),
         await storage.sessions.get(ACCOUNT, CHAIN, a_session().id),
-        await storage.sessions.is_trusted(ACCOUNT, CHAIN, ALICE),
+        await is_trusted(storage, ACCOUNT, CHAIN, ALICE),
         await storage.calls.get(CHAIN, a_call().hash),
         await storage.calls.list_by_nonce(CHAIN, ACCOUNT, a_call().nonce),
         await storage.groups.get(a_group(1).id),
@@ -104,9 +104,13 @@ async def test_no_entity_id_is_assigned_twice_over_organizations(
     ):
         entity_ids = await asyncio.gather(
             *(
-                (one if turn % 2 else other)
-                .for_organization(organization)
-                .sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
+                reserve_entity(
+                    (one if turn % 2 else other).for_organization(organization),
+                    ACCOUNT,
+                    CHAIN,
+                    at_least=at_least,
+                    trusted=trusted,
+                )
                 for turn, (organization, trusted, at_least) in enumerate(requests)
             )
         )

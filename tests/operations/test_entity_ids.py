@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from tests.contract.unsigned import is_trusted, reserve_entity
 from tests.operations.conftest import CHAIN, WalletFixture
 from tests.support.constants import FRIEND, ROOT
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
-from wallet_rpc.primitives import EntityId
-from wallet_rpc.services.entity_ids import FIRST_RANDOM_START, LAST_RANDOM_START
+from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE, RESERVED_IDS
+from wallet_rpc.services.entity_ids import LAST_RANDOM_START
 
 CALL = {"to": FRIEND}
-RANDOM_IDS = range(FIRST_RANDOM_START, LAST_RANDOM_START)
+RANDOM_IDS = range(RESERVED_IDS, LAST_RANDOM_START)
 
 
 async def create(wallet: WalletFixture) -> int:
@@ -30,8 +30,7 @@ async def deploy(wallet: WalletFixture) -> None:
 
 
 async def use_up_open_range(wallet: WalletFixture) -> None:
-    sessions = wallet.ports.store.sessions
-    await sessions.reserve_entity(wallet.address, CHAIN, at_least=EntityId(ENTITY_RANGE_SIZE - 1), trusted=False)
+    await reserve_entity(wallet.store, wallet.address, CHAIN, at_least=ENTITY_RANGE_SIZE - 1)
 
 
 async def test_the_ids_of_the_trusted_range_begin_at_random_too(wallet: WalletFixture) -> None:
@@ -63,15 +62,14 @@ async def test_ids_begin_at_random_once(wallet: WalletFixture) -> None:
 
 
 async def test_only_a_caller_who_presented_the_owners_signature_is_trusted(wallet: WalletFixture) -> None:
-    sessions = wallet.ports.store.sessions
     trusted_holder = wallet.ports.caller.holder
     grant = await wallet.grant_root()
     await wallet.send(await wallet.prepare(CALL, permissions=grant.permissions), grant.key, grant.permissions)
     await wallet.mempool.mine()
-    assert await sessions.is_trusted(wallet.address, CHAIN, trusted_holder)
+    assert await is_trusted(wallet.store, wallet.address, CHAIN, trusted_holder)
     wallet.ports = replace(wallet.ports, caller=Caller(name="the holder of the session key"))
     unsigned = {**grant.permissions, "signature": "0x" + "11" * 65}
     for session in (unsigned, {"context": "0x020100000001"}):
         await wallet.send(await wallet.prepare(CALL, permissions=session), grant.key, session)
         await wallet.mempool.mine()
-    assert not await sessions.is_trusted(wallet.address, CHAIN, wallet.ports.caller.holder)
+    assert not await is_trusted(wallet.store, wallet.address, CHAIN, wallet.ports.caller.holder)

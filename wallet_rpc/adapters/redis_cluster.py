@@ -63,7 +63,7 @@ class Cluster:
         return list(found.values())
 
     async def run_and_wait(
-        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: ReplicaWait
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
     ) -> tuple[Any, int]:
         """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements.
 
@@ -144,7 +144,7 @@ def build_cluster(
     return Cluster(client)
 
 
-async def _run_on_one_connection(node: ClusterNode, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+async def _run_on_one_connection(node: ClusterNode, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:
     """Run commands in order on one connection, and return the replies. Raises: the first error reply."""
     pipeline = [PipelineCommand(position, *command) for position, command in enumerate(commands)]
     await node.execute_pipeline(pipeline)

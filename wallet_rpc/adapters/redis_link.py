@@ -127,12 +127,12 @@ class Link:
         """Register a Lua script, which is sent once and then called by its hash."""
         return self._topology.client.register_script(source)
 
-    async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
+    async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script atomically on one key, or on several keys of the same tag."""
         key_list = [keys] if isinstance(keys, str) else list(keys)
         return await self._ask(lambda: script(keys=key_list, args=list(arguments)))
 
-    async def run_durably(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
+    async def run_durably(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script, and wait until the configured number of replicas has its writes; with 0 as `run`.
 
         Raises: Unavailable (not_replicated) when fewer replicas acknowledge in time. The write may then survive or be

@@ -47,7 +47,7 @@ class SingleMaster:
         return [key(0)]
 
     async def run_and_wait(
-        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: ReplicaWait
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
     ) -> tuple[Any, int]:
         """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements."""
         pipeline = self.client.pipeline(transaction=False)
@@ -74,8 +74,8 @@ def parse_mode(info: Mapping[str, Any]) -> str:
 
 
 def script_and_wait(
-    script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: ReplicaWait
-) -> list[tuple[str | int, ...]]:
+    script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
+) -> list[tuple[str | int | bytes, ...]]:
     """Return the two commands of a durable write."""
     return [
         ("EVALSHA", script.sha, len(keys), *keys, *arguments),

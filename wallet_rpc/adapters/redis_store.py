@@ -40,7 +40,7 @@ class RedisOrganizationStore:
     def __init__(self, shared: Link, organization: OrganizationId, *, keep_calls_seconds: int) -> None:
         own = shared if organization == OPEN_ORGANIZATION else shared.with_prefix(organization)
         self.accounts = RedisAccounts(own)
-        self.unsigned_sessions = RedisUnsigned(own)
+        self.unsigned_sessions = RedisUnsigned(own, chain_facts=shared)
         self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned_sessions)
         self.outbox = RedisOutbox(shared)
         self.calls = RedisCalls(own, self.outbox, organization, keep_seconds=keep_calls_seconds)

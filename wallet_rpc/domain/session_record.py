@@ -6,19 +6,21 @@ read, so the compiler must return the same bytes in every version. Golden vector
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from wallet_rpc.domain.nonce import NonceKey
+from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY, NonceKey
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import Session, SessionKey, SessionState
 from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
-from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 from wallet_rpc.wire import shape
 
 SESSION_VERSION = 2
-"""Format version of these records; version 1 is a complete `Session`."""
+"""Format version of the records of signed sessions; version 1 is a complete `Session`."""
+UNSIGNED_VERSION = 3
+"""Format version of the records of unsigned sessions: the storage assigns the entity id, and keeps it next to them."""
 
 
 @shape
@@ -28,11 +30,16 @@ class SessionRecord:
     version: int = SESSION_VERSION
     key: SessionKey
     permissions: tuple[Permission, ...]
-    entity_id: int
+    entity_id: int = 0
+    """The session's entity id; 0 in records of `UNSIGNED_VERSION`."""
     deadline: UnixSeconds = 0
     created_at: UnixSeconds
     state: SessionState = SessionState.PENDING
     holder: str = ""
+
+    def with_entity(self, entity_id: EntityId) -> SessionRecord:
+        """Return the complete record of an unsigned session that has this entity id."""
+        return replace(self, version=SESSION_VERSION, entity_id=entity_id)
 
 
 def record_of(session: Session) -> SessionRecord:
@@ -85,22 +92,27 @@ def _compile(permissions: tuple[Permission, ...], terms: SessionTerms) -> Valida
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedSession:
-    """A session without its owner's signature; it counts against the limits until the second `forget_at`."""
+    """A session to store without its owner's signature; it counts against the limits until the second `forget_at`."""
 
     account: Address
     chain_id: ChainId
     id: SessionId
+    caller: str
+    """The creator's `Caller.holder`, by which the storage knows if the account's owner trusts it."""
     holder: str
     """The creator's `Caller.holder_digest`, as in `Session.holder`."""
-    is_trusted: bool
-    """True if the caller has presented a valid signature of the account's owner; other callers count separately."""
+    key: SessionKey
+    permissions: tuple[Permission, ...]
+    deadline: UnixSeconds
+    created_at: UnixSeconds
     forget_at: UnixSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnsignedSessionLimits:
-    """Maximum numbers of unsigned sessions that are stored at a time."""
+class EntityChoice:
+    """The rule by which the storage chooses the entity id of a new session."""
 
-    per_holder: int
-    per_account: int
-    """Limit of one account on one chain, counted separately for trusted callers and for all others."""
+    at_least: EntityId = FIRST_SESSION_ENTITY
+    random_start: int | None = None
+    """The place in an id range that ids continue from while they are below `RESERVED_IDS`; None: any id may be given
+    out."""

@@ -6,7 +6,6 @@ All ports except the directory and the limiter are bound to one organisation and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -14,12 +13,14 @@ from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyId, Organization
 from wallet_rpc.domain.audit import AuditEvent
 from wallet_rpc.domain.records import Account, Session
 from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup
-from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
+from wallet_rpc.domain.session_record import EntityChoice, UnsignedSession
 from wallet_rpc.ports.calls import Calls
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
 ENTITY_RANGE_SIZE = 1 << 30
 """Size of an id range. Entity ids below this number are open to every caller, higher ones only to trusted callers."""
+RESERVED_IDS = 1 << 16
+"""Number of ids at the start of each range that other servers may have used on an account with code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,25 +89,27 @@ class Accounts(Protocol):
         """Record that the signer, or a caller authorized by the signer, chose this account; the first one counts."""
 
 
-class UnsignedSessionBound(StrEnum):
-    """The limits on the number of unsigned sessions."""
-
-    HOLDER = "holder"
-    """The limit of the caller that created the sessions."""
-    ACCOUNT = "account"
-    """The limit of the sessions' account on one chain."""
-
-
 class UnsignedSessions(Protocol):
     """Sessions without their owner's signature: their number is limited and they expire."""
 
-    async def claim(
-        self, session: UnsignedSession, bounds: UnsignedSessionLimits, *, now: UnixSeconds
-    ) -> UnsignedSessionBound | None:
-        """Count a session before it is written, atomically; return the limit that it exceeds, if any."""
+    async def claim(self, session: UnsignedSession, *, limit: int, now: UnixSeconds) -> bool:
+        """Count a session against its caller's `limit` before it is written, atomically; return False if exceeded."""
+
+    async def create(
+        self, session: UnsignedSession, choice: EntityChoice, *, limit: int, now: UnixSeconds
+    ) -> EntityId | None:
+        """Write the session with an entity id that was never used on this account and chain; atomic.
+
+        The session counts against the `limit` of its account on this chain: one for the callers that the account's
+        owner trusts, one for all others. Return the entity id, or None if the limit is exceeded. A repeat with a higher
+        `choice.at_least` gives the session another entity id. Only a trusted caller gets an id of `ENTITY_RANGE_SIZE`
+        or above, so that other callers cannot exhaust them.
+
+        Raises: LimitExceeded when the caller's id range is exhausted.
+        """
 
     async def release(self, session: UnsignedSession) -> None:
-        """Stop counting a session that was not written."""
+        """Delete a session that was not returned to its caller, and stop counting it. Its entity id stays used."""
 
     async def is_forgotten(
         self, account: Address, chain_id: ChainId, session_id: SessionId, *, now: UnixSeconds
@@ -117,19 +120,10 @@ class UnsignedSessions(Protocol):
 class Sessions(Protocol):
     """Sessions and the entity ids that they occupy."""
 
-    async def reserve_entity(
-        self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
-    ) -> EntityId:
-        """Reserve an entity id, `at_least` or above, that was never used on this account and chain; atomic.
+    async def activate(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
+        """Write the record of an active session, replacing an older one; it is deleted at `forget_at` (None: never).
 
-        Only a `trusted` caller gets an id of `ENTITY_RANGE_SIZE` or above, so that other callers cannot exhaust them.
-        Raises: LimitExceeded when the caller's id range is exhausted.
-        """
-
-    async def save(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
-        """Write the record, replacing an older one; it is deleted at `forget_at` (None: never).
-
-        An active session no longer counts as an unsigned one. A pending one always has a time of deletion.
+        The session no longer counts as an unsigned one.
         """
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
@@ -149,9 +143,6 @@ class Sessions(Protocol):
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
         """Record that `caller` presented a valid signature of the account's owner."""
-
-    async def is_trusted(self, account: Address, chain_id: ChainId, caller: str) -> bool:
-        """Return True if `trust` recorded this caller."""
 
 
 class Groups(Protocol):

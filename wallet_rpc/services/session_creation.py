@@ -1,4 +1,4 @@
-"""Creation of sessions: check the grant, reserve an entity id, store the session, and request the owner's signature."""
+"""Creation of sessions: check the grant, store the session with an entity id, and request the owner's signature."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from wallet_rpc.domain.guard import check_and_compile, check_grant
 from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY
 from wallet_rpc.domain.permission import Permission, Root
 from wallet_rpc.domain.records import Session, SessionKey
+from wallet_rpc.domain.session_record import UnsignedSession
 from wallet_rpc.domain.validation_install import SessionTerms
 from wallet_rpc.errors import WalletError
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, Hash32, SessionId, UnixSeconds
 from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.audit_log import log_event
-from wallet_rpc.services.entity_ids import reserve_free_entity
-from wallet_rpc.services.unsigned_sessions import claim_unsigned
+from wallet_rpc.services.entity_ids import write_with_free_entity
+from wallet_rpc.services.unsigned_sessions import choose_deletion, claim_unsigned
 from wallet_rpc.wire import shape
 
 
@@ -89,7 +90,7 @@ class SignTypedData:
 
 
 async def create_unsigned_session(ports: Ports, new: NewSession) -> Session:
-    """Check the requested grant, reserve an unused entity id, and store the session. Nothing is sent to the chain.
+    """Check the requested grant, and store the session with an unused entity id. Nothing is sent to the chain.
 
     Raises: InvalidParams for a grant that is not allowed and for an account without sessions; UnsupportedChain;
     LimitExceeded for too many unsigned sessions, and when no entity id is left.
@@ -104,15 +105,27 @@ async def create_unsigned_session(ports: Ports, new: NewSession) -> Session:
         now=ports.clock.now(),
     )
     check_grant(new.permissions, terms, deadline_at=new.deadline_at)  # before an id is reserved for it
-    claimed = await claim_unsigned(ports, new.account, chain.chain_id, new.deadline)
+    unsigned = UnsignedSession(
+        account=new.account,
+        chain_id=chain.chain_id,
+        id=SessionId(ports.entropy.random_bytes(16)),
+        caller=ports.caller.holder,
+        holder=ports.caller.holder_digest,
+        key=new.key,
+        permissions=new.permissions,
+        deadline=new.deadline,
+        created_at=terms.now,
+        forget_at=choose_deletion(ports, new.deadline),
+    )
+    await claim_unsigned(ports, unsigned)
     try:
-        entity_id, nonce = await reserve_free_entity(ports, chain, new.account, is_global=is_global)
+        entity_id, nonce = await write_with_free_entity(ports, chain, unsigned, is_global=is_global)
+        install = check_and_compile(new.permissions, replace(terms, entity_id=entity_id), deadline_at=new.deadline_at)
     except WalletError:
-        await ports.store.unsigned_sessions.release(claimed)
+        await ports.store.unsigned_sessions.release(unsigned)
         raise
-    install = check_and_compile(new.permissions, replace(terms, entity_id=entity_id), deadline_at=new.deadline_at)
     session = Session(
-        id=claimed.id,
+        id=unsigned.id,
         account=new.account,
         chain_id=chain.chain_id,
         key=new.key,
@@ -124,9 +137,8 @@ async def create_unsigned_session(ports: Ports, new: NewSession) -> Session:
         deadline=new.deadline,
         call=install.call_data,
         created_at=terms.now,
-        holder=claimed.holder,
+        holder=unsigned.holder,
     )
-    await ports.store.sessions.save(session, forget_at=claimed.forget_at)
     facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
     await log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
     return session

@@ -1,50 +1,47 @@
-"""Session steps that several operations share: claim an unsigned session, activate a signed one, find expired ones."""
+"""Session steps that several operations share: write an unsigned session, activate a signed one, find expired ones."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
 
 from wallet_rpc.domain.records import Session, SessionState
-from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
+from wallet_rpc.domain.session_record import EntityChoice, UnsignedSession
 from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.ports import Ports
-from wallet_rpc.ports.storage import UnsignedSessionBound
-from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
 SESSION_GRACE_SECONDS = 86_400
 """Time in seconds for which a session's record is stored after the session's last valid second."""
 
 
-async def claim_unsigned(ports: Ports, account: Address, chain_id: ChainId, deadline: UnixSeconds) -> UnsignedSession:
-    """Claim an id for a new session, which counts against the limits of its caller and account until it is signed.
+async def claim_unsigned(ports: Ports, session: UnsignedSession) -> None:
+    """Count a new session against the limit of its caller until it is signed.
 
-    Raises: LimitExceeded when the caller or the account has too many unsigned sessions.
+    Raises: LimitExceeded when the caller has too many unsigned sessions.
     """
-    caller = ports.caller
-    rules = ports.rules
+    limit = ports.rules.unsigned_per_caller
+    if not await ports.store.unsigned_sessions.claim(session, limit=limit, now=ports.clock.now()):
+        raise _build_limit_error("this caller has", limit, "unsigned_sessions_of_caller")
+
+
+async def write_unsigned(ports: Ports, session: UnsignedSession, choice: EntityChoice) -> EntityId:
+    """Write a claimed session, and return the entity id that it was assigned.
+
+    Raises: LimitExceeded when the account has too many unsigned sessions or no entity id is left.
+    """
+    limit = ports.rules.unsigned_per_account
     now = ports.clock.now()
-    end = _end(deadline)
-    latest = now + rules.unsigned_seconds
-    session = UnsignedSession(
-        account=account,
-        chain_id=chain_id,
-        id=SessionId(ports.entropy.random_bytes(16)),
-        holder=caller.holder_digest,
-        is_trusted=await ports.store.sessions.is_trusted(account, chain_id, caller.holder),
-        forget_at=latest if end is None else min(end, latest),
-    )
-    limits = UnsignedSessionLimits(per_holder=rules.unsigned_per_caller, per_account=rules.unsigned_per_account)
-    match await ports.store.unsigned_sessions.claim(session, limits, now=now):
-        case None:
-            return session
-        case UnsignedSessionBound.HOLDER:
-            raise _build_limit_error("this caller has", limits.per_holder, "unsigned_sessions_of_caller")
-        case UnsignedSessionBound.ACCOUNT:
-            subject = f"params.account: {account} has on chain {chain_id:#x}"
-            raise _build_limit_error(subject, limits.per_account, "unsigned_sessions_of_account")
-        case unknown:
-            assert_never(unknown)
+    entity_id = await ports.store.unsigned_sessions.create(session, choice, limit=limit, now=now)
+    if entity_id is None:
+        subject = f"params.account: {session.account} has on chain {session.chain_id:#x}"
+        raise _build_limit_error(subject, limit, "unsigned_sessions_of_account")
+    return entity_id
+
+
+def choose_deletion(ports: Ports, deadline: UnixSeconds) -> UnixSeconds:
+    """Return the time at which a new session's record is deleted, unless its owner signs."""
+    end, latest = _end(deadline), ports.clock.now() + ports.rules.unsigned_seconds
+    return latest if end is None else min(end, latest)
 
 
 def _build_limit_error(subject: str, limit: int, reason: str) -> LimitExceeded:
@@ -65,7 +62,7 @@ async def activate_session(ports: Ports, session: Session) -> None:
     """Store a session until its expiry, once its owner's valid signature was presented."""
     if session.state is SessionState.PENDING:
         signed = replace(session, state=SessionState.ACTIVE)
-        await ports.store.sessions.save(signed, forget_at=_end(session.deadline))
+        await ports.store.sessions.activate(signed, forget_at=_end(session.deadline))
 
 
 async def is_forgotten(ports: Ports, account: Address, chain_id: ChainId, session_id: SessionId) -> bool:
