@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from redis import exceptions
 from redis.asyncio import RedisCluster
 from redis.asyncio.cluster import ClusterNode, PipelineCommand
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
 from redis.exceptions import AskError, MovedError, RedisClusterException
 
-from wallet_rpc.adapters.redis_master import RedisNode, ReplicaWait, read_mode, script_and_wait
+from wallet_rpc.adapters.redis_master import RedisNode, ReplicaWait, Script, read_mode, script_and_wait
+from wallet_rpc.adapters.redis_pipeline import PipelinedServer
 
+_T = TypeVar("_T")
+
+_LOST = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ClusterDownError,
+    exceptions.SlotNotCoveredError,
+)
+"""Errors after which the slots may have another master."""
 _NODE_SHARE = 0.75
-"""Maximum share of the deadline for one reply of a node; then the client looks for the slot's new master."""
+"""Share of the deadline in which a node must reply; then the client looks for the slot's new master."""
 _PROBES = 1 << 14
 """Maximum number of keys that are tried to find one in each master; a cluster has as many slots."""
 _PORT = 6379
 
 
-@dataclass(frozen=True, slots=True)
 class Cluster:
     """Redis Cluster."""
 
-    client: RedisCluster
     mode = "cluster"
     """Mode of a server that this client can use."""
+
+    def __init__(self, client: RedisCluster, *, silence_seconds: float) -> None:
+        self.client = client
+        self._silence_seconds = silence_seconds
+        self._servers: dict[str, PipelinedServer] = {}
+        """Shared connection to each node, by its name."""
 
     async def connect(self) -> None:
         """Read the slots before the first command: without them redis-py 8.1 sends it to a random node."""
@@ -49,11 +61,12 @@ class Cluster:
     async def masters(self) -> Sequence[RedisNode]:
         """Return the masters, each of which serves some slots."""
         await self.connect()
-        return self.client.get_primaries()
+        return [self._server_of(node) for node in self.client.get_primaries()]
 
     async def find_keys_by_master(self, key: Callable[[int], str]) -> list[str]:
         """Return one key for each master, of the keys that `key` makes from numbers."""
-        masters = await self.masters()
+        await self.connect()
+        masters = self.client.get_primaries()
         found: dict[str, str] = {}
         for number in range(_PROBES):
             name = key(number)
@@ -62,18 +75,42 @@ class Cluster:
                 break
         return list(found.values())
 
+    async def execute(self, key: str, *command: str | int | bytes) -> Any:
+        """Run one command on the master of its `key`. Raises: as `_on_master`."""
+
+        async def request(node: ClusterNode, is_asking: bool) -> Any:
+            server = self._server_of(node)
+            return await (server.execute_asking(*command) if is_asking else server.execute_command(*command))
+
+        return await self._on_master(key, request)
+
     async def run_and_wait(
-        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
     ) -> tuple[Any, int]:
         """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements.
 
-        Raises: MovedError, ConnectionError or TimeoutError, after the slots were read again; the call may be repeated.
+        Raises: as `_on_master`.
         """
         commands = script_and_wait(script, keys, arguments, wait)
+
+        async def request(node: ClusterNode, is_asking: bool) -> list[Any]:
+            return await _run_on_one_connection(node, [("ASKING",), *commands] if is_asking else commands)
+
+        *_, result, acknowledged = await self._on_master(keys[0], request)
+        return result, int(acknowledged)
+
+    async def _on_master(self, key: str, request: Callable[[ClusterNode, bool], Awaitable[_T]]) -> _T:
+        """Run a request on the master of `key`; its second argument is True while the slot moves to that node.
+
+        Raises: MovedError, ConnectionError, TimeoutError or ClusterDownError, after the slots were read again; the call
+        may be repeated.
+        """
         await self.connect()
-        node = self._master_of(keys[0])
+        failed = None
         try:
-            result, acknowledged = await _run_on_one_connection(node, commands)
+            node = self._master_of(key)
+            failed = node.name
+            return await request(node, False)
         except MovedError as error:
             await self.client.nodes_manager.move_slot(error)
             raise
@@ -82,45 +119,33 @@ class Cluster:
             if target is None:
                 await self.client.nodes_manager.initialize()
                 raise
-            _, result, acknowledged = await _run_on_one_connection(target, [("ASKING",), *commands])
-        except (exceptions.ConnectionError, exceptions.TimeoutError):
-            await self.client.nodes_manager.initialize(last_failed_node_name=node.name)
+            return await request(target, True)
+        except _LOST:
+            await self.client.nodes_manager.initialize(last_failed_node_name=failed)
             raise
-        return result, int(acknowledged)
+
+    def _server_of(self, node: ClusterNode) -> PipelinedServer:
+        """Return the shared connection to a node; those to nodes that left the cluster are closed."""
+        if node.name not in self._servers:
+            for name in self._servers.keys() - self.client.nodes_manager.nodes_cache.keys():
+                self._servers.pop(name).close()
+            self._servers[node.name] = PipelinedServer(
+                partial(node.connection_class, **node.connection_kwargs),
+                self.client.response_callbacks,
+                silence_seconds=self._silence_seconds,
+            )
+        return self._servers[node.name]
 
     def _master_of(self, key: str) -> ClusterNode:
         return self.client.nodes_manager.get_node_from_slot(self.client.keyslot(key))
 
     async def close(self) -> None:
         """Close all connections, also those of a client that is about to read the slots again."""
+        for server in self._servers.values():
+            server.close()
         await self.client.aclose()
         for nodes in ("nodes_cache", "startup_nodes"):
             await self.client.nodes_manager.aclose(nodes)
-
-
-class _ClosedByOthers(AbstractConnection):
-    """Connection that is safe to close while another request sends on it.
-
-    After an error of one request, redis-py 8.1's cluster client closes the connections that others have just taken.
-    Without this class they fail with AttributeError (`tests/contract/test_redis_cluster.py`).
-    """
-
-    async def disconnect(self, nowait: bool = False, *details: Any, **named: Any) -> None:
-        """Close in one step, so that no other request sees a half-closed connection."""
-        await super().disconnect(True, *details, **named)
-
-    async def _send_packed_command(self, command: Any) -> None:
-        if self._writer is None:
-            raise exceptions.ConnectionError("the connection was closed")
-        await super()._send_packed_command(command)
-
-
-class _ClusterConnection(_ClosedByOthers, Connection):
-    """Such a connection over TCP."""
-
-
-class _ClusterTlsConnection(_ClosedByOthers, SSLConnection):
-    """Such a connection over TLS."""
 
 
 def build_cluster(
@@ -137,11 +162,7 @@ def build_cluster(
         reinitialize_steps=0,  # a moved slot alone is learnt; else every fifth one closes all connections
         **{"socket_timeout": deadline_seconds * _NODE_SHARE} | options,
     )
-    connection_class = _ClusterTlsConnection if options.get("ssl") else _ClusterConnection
-    client.connection_kwargs["connection_class"] = connection_class
-    for node in client.startup_nodes:
-        node.connection_class = connection_class
-    return Cluster(client)
+    return Cluster(client, silence_seconds=deadline_seconds * _NODE_SHARE)
 
 
 async def _run_on_one_connection(node: ClusterNode, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:

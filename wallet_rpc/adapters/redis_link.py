@@ -15,14 +15,12 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from redis import exceptions
-from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_master import RedisNode, ReplicaWait
+from wallet_rpc.adapters.redis_master import ReplicaWait, Script
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
@@ -78,11 +76,7 @@ class Link:
         self._deadline_seconds = deadline_seconds
         self.health = ServerHealth("store")
         self._wait = ReplicaWait(replicas, int(1000 * _WAIT_SHARE * deadline_seconds))
-        self._retry = Retry(
-            ExponentialWithJitterBackoff(base=0.02, cap=0.2),
-            retries=-1,  # until the deadline
-            supported_errors=_REPEATED,  # type: ignore[arg-type]  # redis-py's cluster errors are no RedisError
-        )
+        self._backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.2)
         self._add_once = self.script(_ADD_ONCE)
         self._probe = self.script(_PROBE)
 
@@ -105,7 +99,7 @@ class Link:
 
     async def check_mode(self) -> None:
         """Check that the URL fits the server's mode. Raises: Unavailable otherwise, or without a reply."""
-        mode, expected = await self._ask(self._topology.read_mode, is_connected=False), self._topology.mode
+        mode, expected = await self._ask(self._topology.read_mode), self._topology.mode
         if mode != expected:
             kind = "redis" if mode == "standalone" else f"redis+{mode}"
             raise Unavailable(
@@ -123,16 +117,25 @@ class Link:
         """Return the key `prefix:form:{tag}:rest`. Keys with the same tag are in the same slot of a Redis Cluster."""
         return ":".join((f"{self._prefix}{{{tag}}}", *rest))
 
-    def script(self, source: str) -> AsyncScript:
-        """Register a Lua script, which is sent once and then called by its hash."""
-        return self._topology.client.register_script(source)
+    def script(self, source: str) -> Script:
+        """Return a Lua script, which is sent once and then called by its hash."""
+        return Script(source)
 
-    async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
+    async def run(self, script: Script, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script atomically on one key, or on several keys of the same tag."""
         key_list = [keys] if isinstance(keys, str) else list(keys)
-        return await self._ask(lambda: script(keys=key_list, args=list(arguments)))
+        rest = len(key_list), *key_list, *arguments
+        execute = self._topology.execute
 
-    async def run_durably(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
+        async def request() -> Any:
+            try:
+                return await execute(key_list[0], "EVALSHA", script.sha, *rest)
+            except NoScriptError:
+                return await execute(key_list[0], "EVAL", script.source, *rest)
+
+        return await self._ask(request)
+
+    async def run_durably(self, script: Script, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script, and wait until the configured number of replicas has its writes; with 0 as `run`.
 
         Raises: Unavailable (not_replicated) when fewer replicas acknowledge in time. The write may then survive or be
@@ -143,11 +146,12 @@ class Link:
         key_list = [keys] if isinstance(keys, str) else list(keys)
 
         async def request() -> tuple[Any, int]:
-            try:
-                return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
-            except NoScriptError:
-                await self._topology.client.script_load(script.script)
-                return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
+            async with self._free:
+                try:
+                    return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
+                except NoScriptError:
+                    await self._topology.client.script_load(script.source)
+                    return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
 
         result, acknowledged = await self._ask(request)
         if acknowledged < self._wait.replicas:
@@ -159,15 +163,15 @@ class Link:
             )
         return result
 
-    async def command(self, *parts: str | int | bytes) -> Any:
-        """Run one command."""
-        return await self._ask(partial(self._topology.client.execute_command, *parts))
+    async def command(self, name: str, key: str, *rest: str | int | bytes) -> Any:
+        """Run one command on a key."""
+        return await self._ask(partial(self._topology.execute, key, name, key, *rest))
 
     async def command_on_masters(self, *parts: str | int) -> list[Any]:
         """Run one command without a key on each master, and return the replies."""
 
         async def request() -> list[Any]:
-            return [await _execute(master, *parts) for master in await self._topology.masters()]
+            return [await master.execute_command(*parts) for master in await self._topology.masters()]
 
         return await self._ask(request)
 
@@ -183,10 +187,7 @@ class Link:
         """Return the hashes at `keys` in one round trip to each master; a missing one is empty."""
 
         async def request() -> list[dict[bytes, bytes]]:
-            pipeline = self._topology.client.pipeline(transaction=False)
-            for key in keys:
-                pipeline.hgetall(key)
-            return await pipeline.execute()
+            return list(await asyncio.gather(*(self._topology.execute(key, "HGETALL", key) for key in keys)))
 
         return await self._ask(request)
 
@@ -198,7 +199,7 @@ class Link:
         for master in await self._ask(self._topology.masters):
             cursor = None
             while cursor != 0:
-                cursor, names = await self._ask(partial(_execute, master, "SCAN", cursor or 0, *options))
+                cursor, names = await self._ask(partial(master.execute_command, "SCAN", cursor or 0, *options))
                 found.update(names)
         return [name.decode() for name in sorted(found)]
 
@@ -206,7 +207,6 @@ class Link:
         """Write a key in each master by a script. Raises: Unavailable when one does not answer or rejects it."""
         try:
             async with self.deadline(_PROBE_SHARE):
-                await self._topology.connect()
                 keys = await self._topology.find_keys_by_master(self._probe_key)
                 await asyncio.gather(*(self.run(self._probe, key, _PROBE_SECONDS) for key in keys))
         except Unavailable as error:
@@ -225,35 +225,34 @@ class Link:
         """Close the connections."""
         await self._topology.close()
 
-    async def _ask(self, request: Callable[[], Awaitable[_T]], *, is_connected: bool = True) -> _T:
+    async def _ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
         """Run a Redis request and return its reply; repeat it after a lost connection, until the deadline.
 
         Raises: Unavailable without a reply within the deadline.
         """
-        failures: list[Exception] = []
-
-        async def note(error: Exception) -> None:
-            failures.append(error)
-
-        async def attempt() -> _T:
-            if is_connected:
-                await self._topology.connect()
-            try:
-                return await request()
-            except RuntimeError as error:  # uvloop's, for a write on a connection that Redis closed
-                if "closed" not in str(error):
-                    raise
-                raise exceptions.ConnectionError from error
-
+        failures = 0
+        failure: Exception | None = None
         try:
-            async with self.deadline(), self._free:
-                reply = await self._retry.call_with_retry(attempt, note, is_retryable=_is_repeated)
+            async with self.deadline():
+                while True:
+                    try:
+                        reply = await request()
+                    except AuthenticationError:
+                        raise
+                    except _REPEATED as error:
+                        failure = error
+                    except RuntimeError as error:  # uvloop's, for a write of redis-py on a closed connection
+                        if "closed" not in str(error):
+                            raise
+                    else:
+                        self.health.record_answer()
+                        return reply
+                    failures += 1
+                    await asyncio.sleep(self._backoff.compute(failures))
         except Unavailable as error:
-            if failures and isinstance(failures[-1], MasterNotFoundError):
+            if isinstance(failure, MasterNotFoundError):
                 raise Unavailable("the Sentinels name no master of the store", part="store") from error
             raise
-        self.health.record_answer()
-        return reply
 
     @asynccontextmanager
     async def deadline(self, share: float = 1.0) -> AsyncIterator[None]:
@@ -268,11 +267,3 @@ class Link:
                 yield
         except (RedisError, RedisClusterException, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error
-
-
-async def _execute(master: RedisNode, *parts: str | int) -> Any:
-    return await master.execute_command(*parts)
-
-
-def _is_repeated(error: Exception) -> bool:
-    return not isinstance(error, AuthenticationError)

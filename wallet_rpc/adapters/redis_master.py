@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from redis.asyncio import Redis, Sentinel
-from redis.asyncio.cluster import ClusterNode
-from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
-RedisNode: TypeAlias = "Redis | ClusterNode"
-"""Connections to one server, with `execute_command`."""
+from wallet_rpc.adapters.redis_pipeline import PipelinedServer
+
+
+class RedisNode(Protocol):
+    """Connections to one server."""
+
+    async def execute_command(self, *command: str | int) -> Any:
+        """Run one command. Raises: RedisError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua script, which Redis knows by the SHA-1 of its source once it has run it."""
+
+    source: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +45,35 @@ class SingleMaster:
     """One Redis, or the current master of a service that Sentinels watch."""
 
     client: Redis
+    server: PipelinedServer
     sentinel: Sentinel | None = None
     mode = "standalone"
     """Mode of a server that this client can use."""
 
-    async def connect(self) -> None:
-        """Do nothing: each command finds the master."""
+    async def execute(self, key: str, *command: str | int | bytes) -> Any:
+        """Run one command on `key`. Raises: RedisError."""
+        try:
+            return await self.server.execute_command(*command)
+        except ReadOnlyError as error:
+            if self.sentinel is None:
+                raise
+            self.server.close()  # this server was the master
+            raise RedisConnectionError("the previous master is now a replica") from error
 
     async def read_mode(self) -> str:
         """Return the server's mode: `standalone`, `cluster` or `sentinel`."""
-        return await read_mode(self.client)
+        return await read_mode(self.server)
 
     async def masters(self) -> Sequence[RedisNode]:
         """Return the only master."""
-        return [self.client]
+        return [self.server]
 
     async def find_keys_by_master(self, key: Callable[[int], str]) -> list[str]:
         """Return one key for each master."""
         return [key(0)]
 
     async def run_and_wait(
-        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
     ) -> tuple[Any, int]:
         """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements."""
         pipeline = self.client.pipeline(transaction=False)
@@ -58,6 +84,7 @@ class SingleMaster:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.server.close()
         await self.client.aclose(close_connection_pool=True)
         if self.sentinel is not None:
             await self.sentinel.aclose()
@@ -74,7 +101,7 @@ def parse_mode(info: Mapping[str, Any]) -> str:
 
 
 def script_and_wait(
-    script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
+    script: Script, keys: Sequence[str], arguments: Sequence[str | int | bytes], wait: ReplicaWait
 ) -> list[tuple[str | int | bytes, ...]]:
     """Return the two commands of a durable write."""
     return [

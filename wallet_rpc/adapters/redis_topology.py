@@ -15,11 +15,15 @@ from redis.exceptions import RedisClusterException
 
 from wallet_rpc.adapters.redis_cluster import Cluster, build_cluster
 from wallet_rpc.adapters.redis_master import SingleMaster
+from wallet_rpc.adapters.redis_pipeline import PipelinedServer
 from wallet_rpc.config.redis_url import REDIS_URLS
 
 _SENTINEL_PORT = 26379
 _SENTINEL_SHARE = 0.25
 """Maximum share of the deadline for one Sentinel, so that a dead one leaves time to ask the next."""
+
+_SILENCE_SHARE = 0.75
+"""Share of the deadline in which Redis must reply; then the connection is closed, and the next one finds the master."""
 
 
 class _Sentinels(Sentinel):
@@ -59,7 +63,7 @@ def _build(url: str, deadline_seconds: float, connections: int) -> Topology:
     credentials, at, hosts = parts.netloc.rpartition("@")
     base: dict[str, Any] = {"socket_connect_timeout": deadline_seconds, "protocol": 2, "driver_info": None}
     if kind == "" and "," not in hosts:
-        return SingleMaster(_build_single(url, base, connections))
+        return _share(_build_single(url, base, connections), deadline_seconds)
     _require(scheme in {"redis", "rediss"} and kind in {"", "cluster", "sentinel"})
     nodes: list[dict[str, Any]] = [
         {**parse_url(f"{scheme}://{credentials}{at}{host}?{parts.query}")} for host in hosts.split(",")
@@ -111,7 +115,17 @@ def _build_sentinel(
         **{"socket_timeout": None, "db": int(database or 0)} | options,
     )
     pool.make_connection()  # type: ignore[no-untyped-call]  # not opened; only this call checks the options
-    return SingleMaster(Redis(connection_pool=pool), sentinel=sentinel)
+    return _share(Redis(connection_pool=pool), deadline_seconds, sentinel)
+
+
+def _share(client: Redis, deadline_seconds: float, sentinel: Sentinel | None = None) -> SingleMaster:
+    """Add to a client the connection that all requests share."""
+    server = PipelinedServer(
+        client.connection_pool.make_connection,
+        client.response_callbacks,
+        silence_seconds=deadline_seconds * _SILENCE_SHARE,
+    )
+    return SingleMaster(client, server, sentinel)
 
 
 def _require(is_valid: bool) -> None:
