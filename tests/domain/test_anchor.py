@@ -22,10 +22,9 @@ from wallet_rpc.domain.audit import (
     IntegrityFailure,
     IntegrityFailureReason,
     LogHead,
-    next_entry,
+    next_line,
     verify_log,
 )
-from wallet_rpc.domain.audit import format_entry as entry_line
 
 KEY = b"\x5a" * 32
 SIGNER = address_of(PrivateKey(KEY))
@@ -101,9 +100,10 @@ def _log(*facts: str) -> tuple[list[bytes], list[LogHead]]:
     lines = []
     heads = [EMPTY_HEAD]
     for fact in facts:
-        entry = next_entry(heads[-1], AuditEvent(kind=EventKind.CALL_SENT, at=1, actor="key", facts={"fact": fact}))
-        lines.append(entry_line(entry).encode())
-        heads.append(LogHead(entry.number + 1, entry.hash))
+        event = AuditEvent(kind=EventKind.CALL_SENT, at=1, actor="key", facts={"fact": fact})
+        head, line = next_line(heads[-1], event)
+        lines.append(line.encode())
+        heads.append(head)
     return lines, heads
 
 
@@ -150,9 +150,8 @@ def test_an_emptied_log_is_not_intact_when_an_entry_is_expected() -> None:
 
 def test_a_missing_entry_of_a_key_is_detected() -> None:
     created = AuditEvent(kind=EventKind.KEY_CREATED, at=1, actor="cli", facts={"keyId": "key_1"})
-    entry = next_entry(EMPTY_HEAD, created)
-    lines = [entry_line(entry).encode()]
-    head = LogHead(1, entry.hash)
+    head, line = next_line(EMPTY_HEAD, created)
+    lines = [line.encode()]
 
     assert verify_log(lines, head, frozenset({ExpectedEntry(EventKind.KEY_CREATED, "key_1")})) is None
     for expected in (ExpectedEntry(EventKind.KEY_CREATED, "key_2"), ExpectedEntry(EventKind.KEY_REVOKED, "key_1")):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, an_operation
 from wallet_rpc.domain.abi import keccak
-from wallet_rpc.domain.audit import EMPTY_HEAD, AuditEvent, EventKind, next_entry
+from wallet_rpc.domain.audit import EMPTY_HEAD, AuditEvent, EventKind, next_line
 from wallet_rpc.domain.chain_request import chain_facts
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import user_operation_hash
@@ -70,5 +70,5 @@ def test_a_control_method_is_logged_by_its_account_only(method: str, params: lis
 def test_any_request_can_be_logged(method: str, params: Any) -> None:
     entry_facts = chain_facts({"method": method, "params": params}, CHAIN)
 
-    next_entry(EMPTY_HEAD, AuditEvent(kind=EventKind.CHAIN_REQUESTED, at=1, actor="key", facts=entry_facts))
+    next_line(EMPTY_HEAD, AuditEvent(kind=EventKind.CHAIN_REQUESTED, at=1, actor="key", facts=entry_facts))
     assert len(json.dumps(entry_facts)) < 1000

@@ -13,7 +13,7 @@ from eth_account import Account
 from tests.e2e.commanding import Cli
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
-from wallet_rpc.domain.audit import EMPTY_HEAD, AuditEvent, EventKind, LogHead, format_entry, next_entry
+from wallet_rpc.domain.audit import EMPTY_HEAD, AuditEvent, EventKind, next_line
 
 KEY = "0x" + "5a" * 32
 SIGNER = Account.from_key(KEY).address
@@ -61,9 +61,8 @@ async def rewrite(store: RedisStore, organization: str, events: Sequence[AuditEv
     head = EMPTY_HEAD
     lines = []
     for event in events:
-        entry = next_entry(head, event)
-        lines.append(format_entry(entry))
-        head = LogHead(entry.number + 1, entry.hash)
+        head, line = next_line(head, event)
+        lines.append(line)
     await empty(store, organization)
     await store._link.command("RPUSH", log.entries_key(), *lines)
     await store._link.command("SET", log.head_key(), f"{head.count} {head.hash} mark")

@@ -26,8 +26,7 @@ from wallet_rpc.domain.audit import (
     LogHead,
     VerificationState,
     finish_verification,
-    format_entry,
-    next_entry,
+    next_line,
     verify_line,
 )
 from wallet_rpc.domain.records import RECORD_VERSION
@@ -108,9 +107,8 @@ class RedisAudit:
             lines = []
             head = _parse_head(self._head)
             for each in pending:
-                entry = next_entry(head, each.event)
-                lines.append(format_entry(entry))
-                head = LogHead(entry.number + 1, entry.hash)
+                head, line = next_line(head, each.event)
+                lines.append(line)
             new_head = f"{head.count} {head.hash} {mark}"
             self._last = new_head, pending
             other_head = await self._link.run(self._append, self._keys(), self._head, new_head, *lines)

@@ -118,26 +118,26 @@ class VerificationState:
     """Anchored heads and required entries that have not been read yet."""
 
 
-def next_entry(head: LogHead, event: AuditEvent) -> AuditEntry:
-    """Build the entry that follows a head. Raises: ValueError when JSON encoding would change the facts."""
+def next_line(head: LogHead, event: AuditEvent) -> tuple[LogHead, str]:
+    """Return the head and the line, without a line break, of the entry that follows a head.
+
+    Raises: ValueError when JSON encoding would change the facts.
+    """
     unhashed = AuditEntry(number=head.count, event=event, previous=head.hash, hash="")
     try:
-        entry = replace(unhashed, hash=_hash(encode(AuditEntry, unhashed)))
-        is_unchanged = decode(AuditEntry, from_json(format_entry(entry))) == entry
+        encoded = encode(AuditEntry, unhashed)
+        encoded["hash"] = _hash(encoded)
+        line = canonical_json(encoded)
+        is_unchanged = decode(AuditEntry, from_json(line)) == replace(unhashed, hash=encoded["hash"])
     except ValueError as error:
         raise _facts_error() from error
     if not is_unchanged:
         raise _facts_error()
-    return entry
+    return LogHead(head.count + 1, encoded["hash"]), line
 
 
 def _facts_error() -> ValueError:
     return ValueError("expected the facts of an event to be the same after encoding as JSON and decoding")
-
-
-def format_entry(entry: AuditEntry) -> str:
-    """Format an entry as its stored line, without a line break."""
-    return canonical_json(encode(AuditEntry, entry))
 
 
 def verify_line(state: VerificationState, line: bytes) -> VerificationState:
