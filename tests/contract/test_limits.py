@@ -189,6 +189,20 @@ def test_a_month_lasts_to_the_first_second_of_the_next(now: int) -> None:
     assert f"{datetime.fromtimestamp(now + left - 1, UTC):%Y-%m}" == name == f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
 
 
+async def test_a_request_that_its_key_rejects_does_not_count_against_the_token(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limits, "TOKEN_REQUESTS_PER_MINUTE", 4)
+    caller = caller_of(a_key(requests_per_minute=2), token=some_claims())
+    results = [await _take(store, caller) for _ in range(7)]
+    assert [each.rejection for each in results] == [None] * 2 + [TOO_FAST] * 5
+    await _forget(store, caller)
+
+    results = [await _take(store, caller) for _ in range(2)]
+
+    assert [each.rejection for each in results] == [None] * 2
+
+
 async def test_a_request_with_a_token_counts_against_the_token_and_its_api_key(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

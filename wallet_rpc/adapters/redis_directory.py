@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
+from functools import lru_cache
 
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_records import decode_record, encode_record
@@ -123,5 +124,11 @@ def _decode_key(fields: list[bytes | None]) -> ApiKey | None:
     text, revoked = fields
     if text is None:
         return None
-    key = decode_record(ApiKey, text, version=RECORD_VERSION)
+    key = _decode_record(text)
     return key if revoked is None else replace(key, revoked_at=int(revoked.split()[0]))
+
+
+@lru_cache(maxsize=1024)
+def _decode_record(text: bytes) -> ApiKey:
+    """Decode a key's record, cached by its text; a record never changes, and a revocation is another field."""
+    return decode_record(ApiKey, text, version=RECORD_VERSION)
