@@ -223,3 +223,20 @@ async def test_the_index_keeps_as_many_expired_sessions_as_the_limit_of_an_accou
         for n in range(8)
     ]
     assert forgotten == [False] * 5 + [True] * 3
+
+
+async def test_a_record_that_was_stored_by_an_earlier_server_is_read(store: RedisStore) -> None:
+    """It was compressed with the text of that server."""
+    raw = bytes.fromhex("23cf798644020abc6180e60b0328c0eb1b03432363135333730bcbc4a4e494d43474be522d0037")
+    session = an_unsigned_session(1, holder="0123456789abcdef" * 2)
+    key = store.unsigned_sessions.session_key(ACCOUNT, CHAIN, session.id)
+    link = store.unsigned_sessions._link
+    await link.command("SET", key, raw)
+
+    found = await store.sessions.get(ACCOUNT, CHAIN, session.id)
+    assert await create(store, session, at_least=8) == 8
+
+    assert found is not None
+    assert (found.entity_id, found.key, found.permissions) == (7, session.key, session.permissions)
+    assert (found.holder, found.created_at, found.deadline) == (session.holder, session.created_at, session.deadline)
+    assert await link.command("GET", key) == raw[:-1] + b"8"

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_records import decode_record, encode_record, newer_record_error
-from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, decompress_record
+from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, decompress_record, short_id
 from wallet_rpc.domain.records import RECORD_VERSION, Session
 from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, record_of, session_of
 from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
@@ -69,7 +69,7 @@ class RedisSessions:
         keys = [self.session_key(*names), self._unsigned.session_key(*names), *indexes]
         forget = "" if forget_at is None else forget_at
         text = encode_record(SessionRecord, record_of(session))
-        newer_version = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, session.id.hex())
+        newer_version = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, short_id(session.id))
         if newer_version:
             raise newer_record_error("session", newer_version, SESSION_VERSION)
         await self._unsigned.release_holder(session.holder, session.id)
