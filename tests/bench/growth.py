@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from tests.contract.sample import FAR_FUTURE, NOW, ORGANIZATION, a_group, an_install
@@ -25,10 +26,12 @@ from wallet_rpc.domain.session_record import EntityChoice, UnsignedSession
 from wallet_rpc.primitives import Address, SessionId
 
 _AT_ONCE = 100
-_ROUNDS = 9
-_CREATED = 4_000
-_LISTED = 400
-"""Numbers of sessions created and pages listed in a round: Redis's CPU time is known to 10 ms."""
+_ROUNDS = 7
+_CREATED = 2_000
+_LISTED = 100
+"""Numbers of sessions created and pages listed in a round: Redis's CPU time is known to 10 ms only."""
+_GROUP = 50
+"""Number of sessions that are registered together, which fills the list faster."""
 _PAGE = 20
 """Number of sessions on a page."""
 
@@ -45,8 +48,7 @@ def _sessions() -> Iterator[UnsignedSession]:
 
 async def _create(store: RedisOrganizationStore, sessions: Iterator[UnsignedSession], count: int) -> None:
     async def work(number: int) -> None:
-        for _ in range(number):
-            session = next(sessions)
+        for session in islice(sessions, number):
             await store.unsigned_sessions.claim(session, limit=MANY, now=NOW)
             await store.unsigned_sessions.create(session, EntityChoice(), limit=MANY, now=NOW)
 
@@ -55,9 +57,9 @@ async def _create(store: RedisOrganizationStore, sessions: Iterator[UnsignedSess
 
 async def _register(store: RedisOrganizationStore, count: int) -> None:
     async def work(start: int) -> None:
-        for number in range(start, count, _AT_ONCE):
-            group = a_group(number, an_install(number + 1))
-            assert await store.groups.register(group) is not None
+        for number in range(start, count // _GROUP, _AT_ONCE):
+            installs = (an_install(number * _GROUP + each) for each in range(1, _GROUP + 1))
+            assert await store.groups.register(a_group(number, *installs)) is not None
 
     await asyncio.gather(*(work(start) for start in range(_AT_ONCE)))
 
