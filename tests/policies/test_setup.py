@@ -14,7 +14,8 @@ from tests.devchain.sample import Node
 from tests.support.policies import write_policies
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.chains import ChainSetting
-from wallet_rpc.config.settings import Secret, SettingError, Settings, load
+from wallet_rpc.config.settings import SettingError, Settings, load
+from wallet_rpc.config.values import Secret
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.policy import PolicyDenialReason

@@ -25,7 +25,8 @@ from tests.tenants.granting import grant_sessions
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.config.settings import Secret, Settings
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.config.values import Secret
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.operations.catalogue import REST_OPERATIONS
 from wallet_rpc.operations.operation import Credential, Operation

@@ -13,7 +13,8 @@ from tests.support.constants import CHAINS
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.config.settings import Secret, Settings
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.config.values import Secret
 from wallet_rpc.dev_server import DevOptions
 
 SECRET = Secret(b"a secret of the tests, 32 bytes or more")
