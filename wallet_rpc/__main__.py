@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     dev.add_argument("--deployments", type=Path, metavar="FILE", help="deployment records with contracts to install")
     serve = commands.add_parser("serve", help="run a server in front of your nodes, bundlers and Redis")
+    dev.add_argument("--workers", help=argparse.SUPPRESS)  # rejected with the reason
+    serve.add_argument("--workers", help=f"number of processes, for more cores ({settings.variable('workers')})")
     for command in (dev, serve):
         command.add_argument("--host", help=f"address to listen on ({settings.variable('host')})")
         command.add_argument("--port", help=f"port to listen on ({settings.variable('port')})")
@@ -73,12 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 for success."""
     options = _parse_options(arguments)
     environ = dict(os.environ)
-    for name in ("host", "port"):
+    for name in ("host", "port", "workers"):
         value = getattr(options, name, None)
         if value is not None:
             environ[settings.variable(name)] = value
     try:
         loaded = settings.load(environ)
+        if options.command == "serve":  # it forks, if at all, before it runs an event loop
+            from wallet_rpc.cli.serve import run_serve_command
+
+            return run_serve_command(loaded, print_line=_print_line)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(options, loaded))
     except settings.SettingError as error:
@@ -121,10 +127,8 @@ async def _run(options: argparse.Namespace, loaded: settings.Settings) -> int:
             from wallet_rpc.cli.access import run_access_command
 
             return await _run_until_sigterm(run_access_command(options, loaded, print_line=_print_line))
-        case "dev":
-            await _dev(loaded, options)
         case _:
-            await _serve(loaded)
+            await _dev(loaded, options)
     return 0
 
 
@@ -139,7 +143,7 @@ async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
     from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, choose_dev_key, format_greeting, open_dev_server
     from wallet_rpc.edge import log_lines
     from wallet_rpc.edge.connections import raise_open_file_limit
-    from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
+    from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_shutdown
 
     log_lines.configure(json=loaded.log == "json")
     raise_open_file_limit()
@@ -154,28 +158,8 @@ async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
     with bind_socket(loaded) as listener:
         greeting = format_greeting(loaded, dev_options, listener_url(listener))
         app_context = open_dev_server(loaded, dev_options, report=_print_line)
-        await serve_until_signal(
+        await serve_until_shutdown(
             app_context, listener, drain_seconds=loaded.drain_seconds, on_ready=lambda: _print_line(greeting)
-        )
-
-
-async def _serve(loaded: settings.Settings) -> None:
-    from wallet_rpc.edge import log_lines
-    from wallet_rpc.edge.connections import raise_open_file_limit
-    from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
-    from wallet_rpc.server import open_server
-
-    log_lines.configure(json=loaded.log != "human")
-    raise_open_file_limit()
-    with bind_socket(loaded) as listener:
-        greeting = f"Wallet API:  {listener_url(listener)}"
-        if loaded.is_serve_open:
-            greeting += f"\nOpen:        no API key is needed; set {settings.variable('open')}=no to require one"
-        await serve_until_signal(
-            open_server(loaded),
-            listener,
-            drain_seconds=loaded.drain_seconds,
-            on_ready=lambda: _print_line(greeting),
         )
 
 

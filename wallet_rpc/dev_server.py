@@ -145,6 +145,9 @@ def _auth_options(settings: Settings, options: DevOptions, clock: Clock) -> Auth
 def _check(settings: Settings, options: DevOptions) -> None:
     if settings.chains:
         raise SettingError(f"{variable('chains')}: only for serve; choose the embedded chains of dev with --chain")
+    if settings.workers != 1:
+        text = f"dev owns its chains and its Redis, so it runs in one process, got {settings.workers}; use serve"
+        raise SettingError(f"{variable('workers')}: {text}")
     if settings.paymaster_key is not None:
         raise SettingError(f"{variable('paymaster_key')}: not for dev, whose paymasters accept only its published key")
     if options.fork_url is not None and not is_web_url(options.fork_url):

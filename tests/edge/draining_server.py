@@ -23,7 +23,7 @@ from wallet_rpc.edge.drain import current_drain
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
-from wallet_rpc.edge.listener import serve_until_signal
+from wallet_rpc.edge.listener import serve_until_shutdown
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.wire import shape
@@ -95,7 +95,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as at, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         port = at.getsockname()[1]
         app = _open_app(work_seconds)
-        runner.run(serve_until_signal(app, at, drain_seconds=drain_seconds, on_ready=lambda: _say(f"port {port}")))
+        runner.run(serve_until_shutdown(app, at, drain_seconds=drain_seconds, on_ready=lambda: _say(f"port {port}")))
     _say("closed")
 
 

@@ -154,7 +154,9 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             return
     say("No server is running; starting an ephemeral one.")
     log_lines.configure(json=False, quiet=True)
-    private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), paymaster_key=None, open=True)
+    private = replace(
+        settings, host="127.0.0.1", port=0, workers=1, redis_url=None, chains=(), paymaster_key=None, open=True
+    )
     with bind_socket(private) as listener:
         app_context = open_dev_server(private, DevOptions(ephemeral=True))
         async with app_context as app, serve_in_background(app, listener) as server_url:

@@ -29,6 +29,7 @@ from wallet_rpc.config.values import (
     read_secret,
     read_secrets,
     read_sessions,
+    read_workers,
     read_yes_or_no,
 )
 from wallet_rpc.domain.access import Rules, WalletNamespace
@@ -59,6 +60,7 @@ class Settings:
 
     host: str = _setting_field(read_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
     port: int = _setting_field(read_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
+    workers: int = _setting_field(read_workers, 1, "`1`", "Number of processes of `serve`, for more cores.")
     data_dir: Path = _setting_field(
         read_path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder in which `dev` stores its chains and its Redis."
     )

@@ -35,6 +35,7 @@ read_port = partial(_whole_number, expected="a port from 0 to 65535 (0: any free
 read_days = partial(_whole_number, expected="days from 1 to 36500", least=1, most=36_500)
 read_replicas = partial(_whole_number, expected="a number from 0 to 10", least=0, most=10)
 read_sessions = partial(_whole_number, expected="a number from 1 to 1000000000", least=1, most=1_000_000_000)
+read_workers = partial(_whole_number, expected="a number from 1 to 64", least=1, most=64)
 
 
 def read_path(text: str) -> Path:

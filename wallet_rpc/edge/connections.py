@@ -93,6 +93,11 @@ class Connections:
         self._clock = clock
         self._waiting: list[OrderedDict[Connection, float]] = [OrderedDict() for _ in Wait]
 
+    @property
+    def count(self) -> int:
+        """The number of open connections."""
+        return len(self._opened)
+
     def make_room(self) -> bool:
         """Make room for a connection that was just opened and is counted already.
 

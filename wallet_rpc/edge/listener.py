@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.secret_text import format_received
-from wallet_rpc.edge.accepting import Acceptor
+from wallet_rpc.edge.accepting import Acceptor, WorkerShare
 from wallet_rpc.edge.bounded_http import BoundedHttpProtocol
 from wallet_rpc.edge.connections import ConnectionLimits, Connections, connection_limit
 from wallet_rpc.edge.drain import DRAIN_SECONDS, Drain, set_current_drain
@@ -94,6 +94,7 @@ class _Server(uvicorn.Server):
         drain_seconds: float = DRAIN_SECONDS,
         on_ready: Callable[[], None] = lambda: None,
         limits: ConnectionLimits | None = None,
+        share: WorkerShare | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -109,6 +110,7 @@ class _Server(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._on_ready = on_ready
         self._limits = ConnectionLimits(connections=connection_limit()) if limits is None else limits
+        self._share = share
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then call `on_ready`."""
@@ -116,7 +118,7 @@ class _Server(uvicorn.Server):
         self._connections = Connections(self.server_state.connections, self._limits, clock)
         self.servers: list[Acceptor] = []  # type: ignore[assignment]  # uvicorn closes them as its own servers
         for listener in sockets or ():
-            acceptor = Acceptor(listener, self._protocol, self._connections)
+            acceptor = Acceptor(listener, self._protocol, self._connections, self._share)
             acceptor.start()
             self.servers.append(acceptor)
         self.started = True
@@ -129,6 +131,8 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """End waits that took too long; uvicorn calls this ten times a second."""
         self._connections.expire()
+        for acceptor in self.servers:
+            acceptor.record_connections()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -183,43 +187,72 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_until_signal(
+class Shutdown:
+    """The end of a server, while it starts or runs."""
+
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
+        self._starting = asyncio.current_task()
+        self._server: _Server | None = None
+        self.is_begun = False
+
+    def begin(self) -> None:
+        """Drain the server, or cancel its start."""
+        if self._server is not None:
+            self._server.should_exit = True
+        elif self._starting is not None and not self.is_begun:
+            self._starting.cancel()
+        self.is_begun = True
+
+    def cut(self) -> None:
+        """Cut what still runs, once the shutdown has begun."""
+        if self._server is not None:
+            self._server.force_exit = True
+            self._drain.background.end(asyncio.get_running_loop().time())
+
+    def attach(self, server: _Server) -> None:
+        """Set the server once its start is over."""
+        self._server = server
+
+
+def end_on_signals(shutdown: Shutdown) -> None:
+    """Begin the shutdown at the first SIGINT or SIGTERM, and cut at the second."""
+
+    def handle_signal() -> None:
+        if shutdown.is_begun:
+            shutdown.cut()
+        else:
+            shutdown.begin()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, handle_signal)
+
+
+async def serve_until_shutdown(
     app_context: AbstractAsyncContextManager[ASGIApp],
     at: socket.socket,
     *,
     drain_seconds: float = DRAIN_SECONDS,
     on_ready: Callable[[], None] = lambda: None,
+    watch: Callable[[Shutdown], None] = end_on_signals,
+    share: WorkerShare | None = None,
 ) -> None:
-    """Open the app and serve it until SIGINT or SIGTERM, also one during start-up, then close it.
+    """Open the app and serve it until the shutdown begins, also during start-up, then close it.
 
-    Running requests, then work in the background of the app, have `drain_seconds` together to finish. A second signal
-    cuts them immediately. `on_ready` is called when the server listens.
+    Running requests, then work in the background of the app, have `drain_seconds` together to finish. `on_ready` is
+    called when the server listens. `watch` is called first; it arranges for the shutdown.
     """
-    task = asyncio.current_task()
     drain = Drain()
     set_current_drain(drain)
-    server = None
-    signals = 0
-
-    def handle_signal() -> None:
-        nonlocal signals
-        signals += 1
-        if server is not None:
-            server.should_exit = True
-            server.force_exit = signals > 1
-            if server.force_exit:
-                drain.background.end(asyncio.get_running_loop().time())
-        elif task is not None and signals == 1:
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, handle_signal)
+    shutdown = Shutdown(drain)
+    watch(shutdown)
     try:
         async with app_context as app:
-            server = _Server(app, drain, drain_seconds=drain_seconds, on_ready=on_ready)
+            server = _Server(app, drain, drain_seconds=drain_seconds, on_ready=on_ready, share=share)
+            shutdown.attach(server)
             await server.serve(sockets=[at])
     except asyncio.CancelledError:
-        if signals == 0:
+        if not shutdown.is_begun:
             raise
 
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TextIO
 
 import structlog
@@ -33,10 +34,11 @@ MAX_PENDING_LINES = 100_000
 
 
 class LineWriter:
-    """Writes lines to a stream, in a thread that starts with the first line."""
+    """Writes lines to a stream, in a thread that starts with the first line, or without a thread at once."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, has_thread: bool = True) -> None:
         self._stream = stream
+        self._has_thread = has_thread
         self._start()
         os.register_at_fork(after_in_child=self._start)
 
@@ -54,7 +56,9 @@ class LineWriter:
             self._lines.append(line)
         else:
             self._dropped += 1
-        if not self._has_lines.is_set():
+        if not self._has_thread:
+            self.flush()
+        elif not self._has_lines.is_set():
             self._has_lines.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -162,16 +166,23 @@ def _format_plain(value: Any) -> str:
     return text if isinstance(value, int | float) or text.isidentifier() else repr(value)
 
 
-def configure(*, json: bool, quiet: bool = False) -> None:
+def _add_worker(worker: int, _logger: Any, _name: str, event: EventDict) -> EventDict:
+    event["worker"] = worker
+    return event
+
+
+def configure(*, json: bool, quiet: bool = False, worker: int | None = None, has_thread: bool = True) -> None:
     """Log to standard error, as JSON or as plain lines; the logs of libraries go there too.
 
-    `quiet` drops events below warnings.
+    `quiet` drops events below warnings. `worker` is the number of this worker process, for its lines. Without a thread
+    lines are written at once, in a process that forks others.
     """
     global _writer, _is_quiet  # noqa: PLW0603  # the log of the process
-    writer = _writer = LineWriter(sys.stderr)
+    writer = _writer = LineWriter(sys.stderr, has_thread=has_thread)
     _is_quiet = quiet
     render: Processor = _render_json if json else _render_plain
-    own: list[Processor] = [_add_facts, structlog.processors.format_exc_info, _mask]
+    number: list[Processor] = [] if worker is None else [partial(_add_worker, worker)]
+    own: list[Processor] = [*number, _add_facts, structlog.processors.format_exc_info, _mask]
     structlog.configure(
         processors=[*own, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),

@@ -35,7 +35,8 @@ FAILED_LOOK_SECONDS = 5
 """Time until the next look at a call that could not be examined."""
 CONCURRENT_CALLS = 16
 """Number of calls that a replica works on from which it takes no more."""
-_JITTER = random.Random()  # noqa: S311  # spreads load, hides nothing
+_JITTER = random.SystemRandom()
+"""Source of random delays; unlike a generator with a seed, it differs in processes forked from one."""
 FINALITY_CHECK_SECONDS = 600
 """Time after which a confirmed call is looked at again, to report a reorganization deeper than the confirmations."""
 

@@ -1,0 +1,57 @@
+"""`wallet-rpc serve`: the server in this process, or in several worker processes on one listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from wallet_rpc.config.settings import Settings, variable
+from wallet_rpc.edge import log_lines
+from wallet_rpc.edge.connections import raise_open_file_limit
+from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_shutdown
+from wallet_rpc.edge.worker_processes import ParentPipe, WorkerProcesses
+from wallet_rpc.server import open_server
+
+
+def run_serve_command(settings: Settings, *, print_line: Callable[[str], None]) -> int:
+    """Serve until a signal, and return the exit status: 0 for success. Raises: SettingError."""
+    is_json, is_one = settings.log != "human", settings.workers == 1
+    log_lines.configure(json=is_json, has_thread=is_one)
+    raise_open_file_limit()
+    with bind_socket(settings) as listener:
+        greeting = _format_greeting(settings, listener_url(listener))
+        serve = partial(serve_until_shutdown, at=listener, drain_seconds=settings.drain_seconds)
+        if is_one:
+            _run(serve(open_server(settings), on_ready=lambda: print_line(greeting)))
+            return 0
+
+        def run_worker(parent: ParentPipe) -> None:
+            log_lines.configure(json=is_json, worker=parent.worker)
+            _run(serve(open_server(settings), on_ready=parent.report_ready, watch=parent.watch, share=parent.share))
+
+        workers = WorkerProcesses(
+            settings.workers,
+            run_worker,
+            listener,
+            drain_seconds=settings.drain_seconds,
+            on_ready=lambda: print_line(greeting),
+        )
+        return workers.run()
+
+
+def _run(serving: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serving)
+
+
+def _format_greeting(settings: Settings, url: str) -> str:
+    lines = [f"Wallet API:  {url}"]
+    if settings.workers > 1:
+        lines.append(f"Workers:     {settings.workers}")
+    if settings.is_serve_open:
+        lines.append(f"Open:        no API key is needed; set {variable('open')}=no to require one")
+    return "\n".join(lines)
