@@ -25,6 +25,7 @@ _CONTEXT.set_forkserver_preload(
         "wallet_rpc.dev_server",
         "wallet_rpc.edge.listener",
         "wallet_rpc.cli.paymaster",
+        "wallet_rpc.cli.serve",
         "tests.e2e.prepared",
         __name__,
     ]
