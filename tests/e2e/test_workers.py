@@ -131,8 +131,8 @@ def test_a_limit_holds_over_all_workers(server: WorkersServer, cli: Cli) -> None
 
 def test_a_token_of_one_worker_is_accepted_by_all(server: WorkersServer, cli: Cli) -> None:
     key, _ = add_key(cli)
-    wanted = {"walletAddress": FRIEND, "scopes": ["wallet:read"]}
-    issued = httpx2.post(f"{server.url}/api/v1/burner/sessions", json=wanted, headers={"x-api-key": key})
+    request = {"walletAddress": FRIEND, "scopes": ["wallet:read"]}
+    issued = httpx2.post(f"{server.url}/api/v1/burner/sessions", json=request, headers={"x-api-key": key})
     bearer = {"authorization": f"Bearer {issued.json()['token']}"}
     answers: list[httpx2.Response] = []
 

@@ -13,7 +13,8 @@ from wallet_rpc.config.settings import Settings, variable
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.connections import raise_open_file_limit
 from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_shutdown
-from wallet_rpc.edge.worker_processes import ParentPipe, WorkerProcesses
+from wallet_rpc.edge.worker_pipe import ParentPipe
+from wallet_rpc.edge.worker_processes import WorkerProcesses
 from wallet_rpc.server import open_server
 
 

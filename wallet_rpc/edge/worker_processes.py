@@ -7,7 +7,6 @@ of what it has imported. A worker takes commands from a pipe whose end is the pa
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import multiprocessing
 import signal
@@ -22,68 +21,23 @@ from multiprocessing.context import ForkProcess
 
 from wallet_rpc.config.settings import SettingError
 from wallet_rpc.domain.secret_text import mask_credentials
-from wallet_rpc.edge.accepting import WorkerShare, create_shares
-from wallet_rpc.edge.listener import Shutdown
+from wallet_rpc.edge.accepting import create_shares
 from wallet_rpc.edge.observe import log
+from wallet_rpc.edge.worker_pipe import CUT, DRAIN, READY, ParentPipe
 
 _FORK = multiprocessing.get_context("fork")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_READY, _DRAIN, _CUT = b"ready", b"drain", b"cut"
-"""Messages of the pipes: a worker sends that it listens, or the error of its start; the parent sends commands."""
 _SETTING_STATUS = 2
 """Exit status of a worker whose start failed with a SettingError."""
 MAX_FAILED_STARTS = 5
 """Number of failed starts in a row, while no worker serves, after which the server ends."""
 _STABLE_SECONDS = 10.0
 """Life of a worker after which the next one starts at once."""
-_FIRST_PAUSE_SECONDS = 0.2
+_FIRST_PAUSE_SECONDS = 0.1
 """Pause before the start after the second early end of a worker; it doubles with each further one."""
 _LONGEST_PAUSE_SECONDS = 30.0
-_LATE_SECONDS = 5.0
+LATE_SECONDS = 5.0
 """Time after that of the drain in which a worker must have ended."""
-
-
-class ParentPipe:
-    """A worker's end of its pipe to the parent."""
-
-    def __init__(self, worker: int, connection: Connection, share: WorkerShare) -> None:
-        self.worker = worker
-        """Number of this worker, from 1."""
-        self.share = share
-        self._connection = connection
-
-    def report_ready(self) -> None:
-        """Report that this worker listens."""
-        self._send(_READY)
-
-    def report_error(self, error: SettingError) -> None:
-        """Report why this worker cannot start."""
-        self._send(str(error).encode())
-
-    def watch(self, shutdown: Shutdown) -> None:
-        """Begin and cut the shutdown when the parent says so, and begin it at the parent's end and at SIGTERM.
-
-        A signal never cuts, since an init system may signal the workers next to the parent's command.
-        """
-        loop = asyncio.get_running_loop()
-
-        def obey() -> None:
-            try:
-                command = self._connection.recv_bytes()
-            except (EOFError, OSError):
-                command = _DRAIN
-                loop.remove_reader(self._connection.fileno())
-            if command == _CUT:
-                shutdown.cut()
-            else:
-                shutdown.begin()
-
-        loop.add_reader(self._connection.fileno(), obey)
-        loop.add_signal_handler(signal.SIGTERM, shutdown.begin)
-
-    def _send(self, message: bytes) -> None:
-        with suppress(OSError):  # the parent has ended, which `watch` notices
-            self._connection.send_bytes(message)
 
 
 @dataclass(eq=False)
@@ -107,7 +61,7 @@ class _Worker:
         with suppress(EOFError, OSError):
             while self.connection.poll():
                 message = self.connection.recv_bytes()
-                if message == _READY:
+                if message == READY:
                     self.is_ready = True
                     log.info("worker_ready", worker=self.number, pid=self.process.pid)
                 else:
@@ -125,12 +79,14 @@ class WorkerProcesses:
         *,
         drain_seconds: float,
         on_ready: Callable[[], None],
+        late_seconds: float = LATE_SECONDS,
     ) -> None:
         """Create the loop for `count` workers that run `serve`; `on_ready` is called once all of them listen."""
         self._count = count
         self._serve = serve
         self._listener = listener
         self._drain_seconds = drain_seconds
+        self._late_seconds = late_seconds
         self._on_ready = on_ready
         self._shares = create_shares(count)
         self._workers: dict[int, _Worker] = {}
@@ -234,19 +190,19 @@ class WorkerProcesses:
             count -= 1
         if count > 0:
             for worker in self._workers.values():
-                worker.send(_CUT)
+                worker.send(CUT)
 
     def _end(self) -> None:
         """Stop listening, and have all workers drain."""
         self._listener.close()
         self._starts.clear()
-        self._kill_at = time.monotonic() + self._drain_seconds + _LATE_SECONDS
+        self._kill_at = time.monotonic() + self._drain_seconds + self._late_seconds
         for worker in self._workers.values():
-            worker.send(_DRAIN)
+            worker.send(DRAIN)
 
     def _kill_late(self) -> None:
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._kill_at = time.monotonic() + _LATE_SECONDS
+            self._kill_at = time.monotonic() + self._late_seconds
             for worker in self._workers.values():
                 log.error("worker_killed", worker=worker.number, pid=worker.process.pid)
                 worker.process.kill()
