@@ -107,7 +107,8 @@ def build_chain_clients(
         )
     relayer = None
     if relayer_options is not None:
-        relayer = KeyRelayer(node_rpc, node, chain_id, relayer_options.key, budget=relayer_options.budget)
+        options = relayer_options
+        relayer = KeyRelayer(node_rpc, node, chain_id, options.key, budget=options.budget, turn=options.turn)
     ports = ChainPorts(
         chain_id=chain_id,
         node=node,

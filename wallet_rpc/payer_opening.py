@@ -10,6 +10,7 @@ from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
+from wallet_rpc.adapters.relayer_turn import RelayerTurn
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.sponsorship.setup import check_signer, read_sponsor
 from wallet_rpc.config.settings import SettingError, Settings, variable
@@ -21,10 +22,11 @@ from wallet_rpc.store_opening import require_available
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayerOptions:
-    """The relayer that pays for authorizations without a user operation: its 32-byte private key and daily budget."""
+    """The relayer that pays for authorizations without a user operation: its 32-byte private key, budget and turn."""
 
     key: bytes = field(repr=False)
     budget: RelayerBudget
+    turn: RelayerTurn
 
 
 def build_relayer_options(
@@ -34,7 +36,8 @@ def build_relayer_options(
     if key is None:
         return None
     total, account = settings.relayer_daily_wei
-    return RelayerOptions(key=key, budget=store.relayer_budget(DailyWei(total=total, account=account), clock))
+    budget = store.relayer_budget(DailyWei(total=total, account=account), clock)
+    return RelayerOptions(key=key, budget=budget, turn=store.relayer_turn())
 
 
 def sponsor_of(

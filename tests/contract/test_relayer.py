@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
 from wallet_rpc.adapters.relayer_budget import DailyWei
+from wallet_rpc.adapters.relayer_turn import RelayerTurn
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
@@ -55,7 +56,8 @@ def relayer_factory(store: RedisStore, total: int, account: int) -> Factory:
     def make(**answers: Any) -> tuple[Upstream, KeyRelayer]:
         upstream = Upstream({**READS, **answers})
         client = upstream.client()
-        return upstream, KeyRelayer(client, NodeChain(client), CHAIN, KEY, budget=budget)
+        turn = store.relayer_turn()
+        return upstream, KeyRelayer(client, NodeChain(client), CHAIN, KEY, budget=budget, turn=turn)
 
     return make
 
@@ -90,6 +92,36 @@ async def test_transactions_are_sent_one_at_a_time_each_with_its_own_nonce(relay
     await asyncio.gather(*(one.send(authorization()) for _ in range(3)))
     nonces = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"] for raw in raw_transactions(upstream)]
     assert nonces == [7, 8, 9]
+
+
+async def test_two_processes_with_one_relayer_send_one_at_a_time(relayer: Factory) -> None:
+    sent: list[str] = []
+
+    def accept(raw: str) -> str:
+        sent.append(raw)
+        return HASH
+
+    node = {"eth_getTransactionCount": lambda *_: hex(7 + len(sent)), "eth_sendRawTransaction": accept}
+    relayers = [relayer(**node)[1] for _ in range(2)]
+    await asyncio.gather(*(each.send(authorization()) for each in relayers for _ in range(3)))
+    nonces = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"] for raw in sent]
+    assert nonces == [7, 8, 9, 10, 11, 12]
+
+
+async def test_the_turn_of_a_process_that_has_ended_goes_to_another(store: RedisStore) -> None:
+    async def read_holder() -> Any:
+        (key,) = await turn._link.find_keys("{relayer-turn:*")
+        return await turn._link.command("GET", key)
+
+    turn, address = store.relayer_turn(), Address.parse(RELAYER)
+    async with AsyncExitStack() as late:
+        await late.enter_async_context(RelayerTurn(turn._link, longest_seconds=0.1).hold(CHAIN, address))
+        first = await read_holder()
+        async with turn.hold(CHAIN, address):
+            second = await read_holder()
+            await late.aclose()
+            assert await read_holder() == second != first
+    assert await turn._link.find_keys("{relayer-turn:*") == []
 
 
 @pytest.mark.parametrize(

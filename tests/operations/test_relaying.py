@@ -115,7 +115,8 @@ async def removal(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation
     client = chain.node._client
     assert isinstance(client, JsonRpcClient)
     budget = store.relayer_budget(BUDGET, wallet.clock)
-    relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget))
+    turn = store.relayer_turn()
+    relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget, turn=turn))
     ports = replace(wallet.ports, chains={CHAIN: replace(chain, relayer=relayer)})
     external = wallet.with_ports(ports, account=wallet.owner.address)
     await delegate(external)

@@ -25,6 +25,7 @@ from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
 from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
+from wallet_rpc.adapters.relayer_turn import RelayerTurn
 from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.errors import Unavailable
@@ -64,6 +65,10 @@ class RedisStore(RedisOrganizationStore):
     def relayer_budget(self, limits: DailyWei, clock: Clock) -> RelayerBudget:
         """Return the daily budget of the relayer."""
         return RelayerBudget(self._link, limits, clock)
+
+    def relayer_turn(self) -> RelayerTurn:
+        """Return the turns of relayers."""
+        return RelayerTurn(self._link)
 
     def for_organization(self, organization: OrganizationId) -> RedisOrganizationStore:
         """Return the store of an organisation, over the same connections."""

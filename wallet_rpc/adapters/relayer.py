@@ -1,7 +1,7 @@
 """Relayer: a key of this server that pays for transactions with an authorization (EIP-7702, type 4).
 
-It sends one transaction at a time, so that each gets its own nonce. It sends only authorizations, and none beyond the
-daily budget.
+It sends one transaction at a time, over all processes on one Redis, so that each gets its own nonce. It sends only
+authorizations, and none beyond the daily budget.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.relayer_budget import Expense, RelayerBudget
+from wallet_rpc.adapters.relayer_turn import RelayerTurn
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.transactions import (
     RawTransaction,
@@ -45,12 +46,15 @@ class _Receipt:
 class KeyRelayer:
     """`ports.Relayer` with a private key, over a node's JSON-RPC."""
 
-    def __init__(self, client: Rpc, chain: Node, chain_id: ChainId, key: bytes, *, budget: RelayerBudget) -> None:
+    def __init__(
+        self, client: Rpc, chain: Node, chain_id: ChainId, key: bytes, *, budget: RelayerBudget, turn: RelayerTurn
+    ) -> None:
         self._client = client
         self._chain = chain
         self._chain_id = chain_id
         self._account: LocalAccount = Account.from_key(key)
         self._budget = budget
+        self._turn = turn
         self._send_lock = asyncio.Lock()
 
     @property
@@ -64,7 +68,7 @@ class KeyRelayer:
         Raises: Rejected when the daily budget is used up or the relayer has insufficient funds; Unavailable when the
         node did not accept the transaction; OutcomeUnknown when it may have accepted it.
         """
-        async with self._send_lock:
+        async with self._send_lock, self._turn.hold(self._chain_id, self.address):
             fields = await self._build_transaction(authorization)
             transaction = sign_transaction(self._account, fields)
             expense = self._build_expense(authorization, transaction, cost=fields["gas"] * fields["maxFeePerGas"])
