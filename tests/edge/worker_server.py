@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from wallet_rpc.config.settings import SettingError
-from wallet_rpc.edge import observe
+from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.listener import serve_until_shutdown
 from wallet_rpc.edge.worker_pipe import ParentPipe
 from wallet_rpc.edge.worker_processes import WorkerProcesses
@@ -29,7 +29,7 @@ async def _open_app() -> AsyncIterator[ASGIApp]:
 
 def main() -> int:
     """Run the workers; a worker serves unless the file names another start."""
-    observe.configure(json=True)
+    log_lines.configure(json=True, has_thread=False)
     start = Path(sys.argv[1])
 
     def run_worker(pipe: ParentPipe) -> None:

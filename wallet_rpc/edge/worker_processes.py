@@ -21,6 +21,7 @@ from multiprocessing.context import ForkProcess
 
 from wallet_rpc.config.settings import SettingError
 from wallet_rpc.domain.secret_text import mask_credentials
+from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.accepting import create_shares
 from wallet_rpc.edge.observe import log
 from wallet_rpc.edge.worker_pipe import CUT, DRAIN, READY, ParentPipe
@@ -166,6 +167,8 @@ class WorkerProcesses:
         except SettingError as error:
             pipe.report_error(error)
             sys.exit(_SETTING_STATUS)
+        finally:
+            log_lines.flush()  # multiprocessing ends a process without its exit handlers
 
     def _wait(self) -> None:
         """Wait for signals, messages and ends of workers, at most until the next start or kill."""
