@@ -44,6 +44,7 @@ NUMBERS: dict[str, dict[str, float]] = {
     "edge.guard": {"MAX_BODY_BYTES": 1 << 20},
     "edge.request_parser": {"HEADER_FIELDS": 128, "HEAD_BYTES": 32 << 10, "TARGET_BYTES": 8 << 10},
     "edge.strict_json": {"MAX_BODY_LEVELS": 64},
+    "edge.worker_processes": {"MAX_FAILED_STARTS": 5},
     "wire.members": {"MAX_FIELD_ERRORS": 100},
     "ports.storage": {"ENTITY_RANGE_SIZE": 2**30, "RESERVED_IDS": 2**16},
     "services.call_failures": {"LONGEST_MESSAGE": 500},
