@@ -24,6 +24,7 @@ _WAITING = (
     "tests/edge/test_drain",
     "tests/edge/test_hang_ups",
     "tests/edge/test_slow_readers",
+    "tests/edge/test_worker_processes",
 )
 """Modules that mostly wait: for processes to die and start, for leases and for probes."""
 
