@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -106,6 +107,23 @@ def test_a_worker_that_cannot_start_is_tried_again_until_no_worker_serves(tmp_pa
         assert [line["status"] for line in ended[:2]] == [128 + signal.SIGKILL, 2]
         assert ended[1]["why"] == "SETTING: expected another value"
         assert [line["restart_in_seconds"] for line in ended[:4]] == [0.0, 0.1, 0.2, 0.4]
+
+
+@linux
+def test_a_worker_that_the_system_cannot_start_is_tried_again(tmp_path: Path) -> None:
+    with run_parent(tmp_path) as parent:
+        parent.until_ready()
+        first = parent.worker(1)
+        files = resource.prlimit(parent.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(parent.process.pid, resource.RLIMIT_NOFILE, (3, files[1]))
+        os.kill(first, signal.SIGKILL)
+        until(lambda: len(parent.lines("worker_not_started")) > 1, "starts that fail")
+        resource.prlimit(parent.process.pid, resource.RLIMIT_NOFILE, files)
+        until(lambda: parent.worker(1) != first, "a new worker")
+        parent.process.send_signal(signal.SIGTERM)
+
+        assert parent.wait() == (0, "")
+        assert parent.lines("worker_not_started")[0]["why"] == "Too many open files"
 
 
 @linux

@@ -139,7 +139,11 @@ class WorkerProcesses:
         now = time.monotonic()
         for number in [number for number, at in self._starts.items() if at <= now]:
             del self._starts[number]
-            self._workers[number] = self._start(number)
+            try:
+                self._workers[number] = self._start(number)
+            except OSError as error:  # too many files or processes, or too little memory
+                pause = self._plan_start(number)
+                log.error("worker_not_started", worker=number, why=error.strerror, restart_in_seconds=pause)
 
     def _start(self, number: int) -> _Worker:
         ours, theirs = _FORK.Pipe()
@@ -238,19 +242,20 @@ class WorkerProcesses:
                 self._failure = worker
                 self._end()
                 return
-        self._plan_restart(worker)
-
-    def _plan_restart(self, worker: _Worker) -> None:
-        number, now = worker.number, time.monotonic()
-        if now - worker.started_at >= _STABLE_SECONDS:
+        number = worker.number
+        if time.monotonic() - worker.started_at >= _STABLE_SECONDS:
             self._early_ends[number] = 0
+        facts = {"worker": number, "pid": worker.process.pid, "status": _exit_status(worker.process)}
+        why = {"why": mask_credentials(worker.error)} if worker.error else {}
+        log.warning("worker_ended", **facts, **why, restart_in_seconds=self._plan_start(number))
+
+    def _plan_start(self, number: int) -> float:
+        """Plan the start of a worker, and return the pause before it in seconds."""
         early = self._early_ends[number]
         pause = 0.0 if early == 0 else min(_FIRST_PAUSE_SECONDS * 2 ** (early - 1), _LONGEST_PAUSE_SECONDS)
         self._early_ends[number] += 1
-        self._starts[number] = now + pause
-        facts = {"worker": number, "pid": worker.process.pid, "status": _exit_status(worker.process)}
-        why = {"why": mask_credentials(worker.error)} if worker.error else {}
-        log.warning("worker_ended", **facts, **why, restart_in_seconds=pause)
+        self._starts[number] = time.monotonic() + pause
+        return pause
 
 
 def _exit_status(process: ForkProcess) -> int:
