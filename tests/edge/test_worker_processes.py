@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,17 +32,18 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are watche
 class Parent:
     """The parent process, its log and the file that says how its workers start."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self.process = process
         self.start = folder / "start"
-        self._log = folder / "log"
+        self._log, self._printed = folder / "log", folder / "printed"
 
     def log(self) -> str:
         return self._log.read_text()
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of the log with this event."""
-        texts = [text for text in self.log().splitlines() if text.startswith("{")]
+        whole = self.log().rpartition("\n")[0]
+        texts = [text for text in whole.splitlines() if text.startswith("{")]
         return [line for line in map(json.loads, texts) if line["event"] == event]
 
     def worker(self, number: int) -> int:
@@ -51,13 +52,12 @@ class Parent:
         return pid
 
     def until_ready(self) -> None:
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n", self.log()
+        until(lambda: self._printed.read_text() == "ready\n" or self.process.poll() is not None, "ready")
+        assert self.process.poll() is None, self.log()
 
     def wait(self) -> tuple[int, str]:
-        """Wait for the end, and return the exit status and what was printed."""
-        assert self.process.stdout is not None
-        return self.process.wait(60), self.process.stdout.read()
+        """Wait for the end, and return the exit status and what was printed after the start."""
+        return self.process.wait(60), self._printed.read_text().removeprefix("ready\n")
 
 
 @contextmanager
@@ -66,7 +66,8 @@ def run_parent(folder: Path, start: str = "") -> Iterator[Parent]:
     command = [sys.executable, "-m", "tests.edge.worker_server", str(folder / "start")]
     with (
         (folder / "log").open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,  # noqa: S603  # this package
+        (folder / "printed").open("w") as printed,
+        subprocess.Popen(command, stdout=printed, stderr=log) as process,  # noqa: S603  # this package
     ):
         watchdog = threading.Timer(60, process.kill)  # a parent that does not do what a test waits for
         watchdog.start()
@@ -88,6 +89,7 @@ def test_a_first_start_that_fails_ends_the_server_with_its_error(
     with run_parent(tmp_path, start) as parent:
         assert parent.wait() == (status, printed)
         assert parent.log().count("RuntimeError: a bug at the start") == (start == "bug")
+        assert [line["worker"] for line in parent.lines("worker_starts")] == [1]
         assert parent.lines("worker_ended") == []
 
 
@@ -135,8 +137,12 @@ def test_a_worker_that_ends_is_replaced_and_a_stopped_one_is_killed_at_the_end(t
         until(lambda: parent.worker(1) != first, "a new worker")
         os.kill(second, signal.SIGSTOP)
         parent.process.send_signal(signal.SIGTERM)
+        try:
+            assert parent.wait() == (0, "")
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(second, signal.SIGKILL)
 
-        assert parent.wait() == (0, "")
         assert [line["worker"] for line in parent.lines("worker_killed")] == [2]
         assert not any(map(is_running, (first, second, parent.worker(1))))
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from wallet_rpc.config.settings import SettingError
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.listener import serve_until_shutdown
+from wallet_rpc.edge.observe import log
 from wallet_rpc.edge.worker_pipe import ParentPipe
 from wallet_rpc.edge.worker_processes import WorkerProcesses
 
@@ -33,6 +34,8 @@ def main() -> int:
     start = Path(sys.argv[1])
 
     def run_worker(pipe: ParentPipe) -> None:
+        log_lines.configure(json=True, worker=pipe.worker)
+        log.info("worker_starts")
         match start.read_text():
             case "bug":
                 raise RuntimeError("a bug at the start")
