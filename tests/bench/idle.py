@@ -5,16 +5,17 @@ Rounds with and without them alternate on one server, so that their ratio does n
 
 from __future__ import annotations
 
-import asyncio
 import os
-import secrets
 import statistics
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from tests.bench.__main__ import PERMISSIONS, server, session_request
+import uvloop
+
 from tests.bench.load import Connection, measure
+from tests.bench.parts import open_parts
+from tests.bench.requests import session_requests
 from wallet_rpc.edge.connections import raise_open_file_limit
 
 IDLE = 1000
@@ -36,12 +37,16 @@ async def _idle(url: str, number: int) -> AsyncIterator[None]:
 
 async def _p99(user: Connection) -> float:
     """Return the 99th percentile of the user's latencies, in milliseconds."""
-    bodies = [session_request("0x" + secrets.token_hex(20), PERMISSIONS["root"]) for _ in range(REQUESTS)]
-    rate = await measure([partial(user.post, body) for body in bodies], at_once=1)
-    return sorted(rate.latencies)[int(REQUESTS * 0.99)] * 1000
+    rate = await measure([partial(user.post, body) for body in session_requests("root", REQUESTS)], at_once=1)
+    return rate.percentile(0.99)
 
 
-async def _main(url: str) -> None:
+async def _main() -> None:
+    async with open_parts() as parts:
+        await _compare((await parts.dev()).url)
+
+
+async def _compare(url: str) -> None:
     user = await Connection.open(url)
     await _p99(user)  # warm-up
     without, with_idle = [], []
@@ -60,8 +65,7 @@ async def _main(url: str) -> None:
 def main() -> None:
     """Measure on a server of its own."""
     raise_open_file_limit()
-    with server("--ephemeral") as url:
-        asyncio.run(_main(url))
+    uvloop.run(_main())
 
 
 if __name__ == "__main__":

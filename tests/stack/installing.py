@@ -1,4 +1,4 @@
-"""Installation of the real stack's npm packages, done once: `python -m tests.stack.installing`."""
+"""Installation of npm packages by a folder's lock file, done once: `python -m tests.stack.installing` for the stack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from wallet_rpc.devchain.build import BuildFailed, NodeJs, find_node_js
 
 HERE = Path(__file__).parent
 _MODULES = HERE / "node_modules"
-_STAMP = _MODULES / ".made"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "AMD64": "amd64"}
 
 
@@ -28,20 +27,24 @@ def alto_script() -> Path:
     return _MODULES / "@pimlico" / "alto" / "esm" / "cli" / "alto.js"
 
 
-def install() -> NodeJs:
-    """Install missing packages in their locked versions, once even with concurrent callers. Raises: BuildFailed."""
+def install(folder: Path = HERE, contents: str = "anvil and Alto") -> NodeJs:
+    """Install a folder's missing packages in their locked versions, once even with concurrent callers.
+
+    Raises: BuildFailed.
+    """
     node = find_node_js()
-    lock_hash = sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    with (HERE / ".npmrc").open() as lock:
+    stamp = folder / "node_modules" / ".made"
+    lock_hash = sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    with (folder / ".npmrc").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _STAMP.is_file() or _STAMP.read_text() != lock_hash:
-            print("Installing anvil and Alto (once, about half a minute)", file=sys.stderr, flush=True)
-            _install(node)
-            _STAMP.write_text(lock_hash)
+        if not stamp.is_file() or stamp.read_text() != lock_hash:
+            print(f"Installing {contents} (once, about half a minute)", file=sys.stderr, flush=True)
+            _install(node, folder)
+            stamp.write_text(lock_hash)
     return node
 
 
-def _install(node: NodeJs) -> None:
+def _install(node: NodeJs, folder: Path) -> None:
     """Install by the lock file. `npm ci` would fail where a registry lacks the packages of other platforms."""
     command: list[str | Path] = [
         *node.npm,
@@ -52,9 +55,9 @@ def _install(node: NodeJs) -> None:
         "--no-fund",
         "--loglevel=error",
     ]
-    done = subprocess.run(command, cwd=HERE, env=node.environment, check=False)  # noqa: S603  # constants
+    done = subprocess.run(command, cwd=folder, env=node.environment, check=False)  # noqa: S603  # constants
     if done.returncode != 0:
-        raise BuildFailed("`npm install` in tests/stack failed")
+        raise BuildFailed(f"`npm install` in tests/{folder.name} failed")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,117 @@
+"""Rows without a bundler, on `dev`: the trivial method, creation of sessions."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+from tests.bench.load import Rate, send_all
+from tests.bench.parts import Parts, post
+from tests.bench.processes import Served
+from tests.bench.requests import encode_request, session_request, session_requests
+from tests.bench.rows import Row, Subject
+from tests.support.constants import ROOT
+
+_CONNECTIONS = 16
+_CHAIN_ID = encode_request("eth_chainId")
+_UNKNOWN = encode_request("wallet_unknownMethod")
+
+
+def repeat(name: str, served: Served, body: bytes, count: int, *, expected: bytes = b'"result":') -> Subject:
+    """Build a subject that gets the same body `count` times in a round."""
+
+    async def run(part: float) -> Rate:
+        return await send_all(served.url, [body] * int(count * part), connections=_CONNECTIONS, expected=expected)
+
+    return Subject(name, served, run)
+
+
+async def _unknown_method(parts: Parts) -> list[Subject]:
+    ours = repeat("wallet-rpc", await parts.dev(), _UNKNOWN, 8_000, expected=b"-32601")
+    return [ours, repeat("echo", await parts.echo(), _UNKNOWN, 30_000, expected=_UNKNOWN)]
+
+
+async def _chain_id(parts: Parts) -> list[Subject]:
+    ours = repeat("wallet-rpc", await parts.dev(), _CHAIN_ID, 4_000)
+    return [ours, repeat("echo", await parts.echo(), _CHAIN_ID, 30_000, expected=_CHAIN_ID)]
+
+
+def _create(name: str, served: Served, path: str, permissions: str, count: int) -> Subject:
+    """Build a subject that creates sessions with permissions of this name."""
+
+    async def run(part: float) -> Rate:
+        bodies = session_requests(permissions, int(count * part))
+        return await send_all(served.url + path, bodies, connections=_CONNECTIONS)
+
+    return Subject(name, served, run)
+
+
+async def _session_subjects(parts: Parts, *, with_key: bool, on_anvil: bool = False) -> list[Subject]:
+    """Compare both servers' responses to one request, in lower case as the node server writes no address checksum.
+
+    Return both; `with_key` makes the node server authenticate and write an audit entry too.
+    """
+    ours = await parts.serve() if on_anvil else await parts.dev()
+    node = await parts.node_server()
+    body = session_request([ROOT])
+    first, second = [json.loads((await post(server.url, body)).lower()) for server in (ours, node)]
+    for answer in (first, second):
+        answer["result"].pop("sessionid")
+    if first != second:
+        raise RuntimeError(f"the node server does not answer as wallet-rpc does: {first} {second}")
+    path = f"/v2/{parts.api_key}"
+    return [
+        _create("wallet-rpc", ours, path, "root", 2_500),
+        _create("node", node, path if with_key else "", "root", 6_000),
+    ]
+
+
+async def _five_permissions(parts: Parts) -> list[Subject]:
+    ours = await parts.dev()
+    path = f"/v2/{parts.api_key}"
+    return [
+        _create("wallet-rpc", ours, path, "five permissions", 2_500),
+        _create("wallet-rpc, root", ours, path, "root", 2_500),
+    ]
+
+
+LIGHT_ROWS = (
+    Row(
+        key="unknown-method",
+        work="trivial method: an unknown one",
+        subjects=_unknown_method,
+        target=0.6,
+        quick=True,
+    ),
+    Row(
+        key="chain-id",
+        work="trivial method: `eth_chainId`",
+        subjects=_chain_id,
+        target=0.6,
+    ),
+    Row(
+        key="create-session",
+        work="`wallet_createSession`, root",
+        subjects=partial(_session_subjects, with_key=False),
+        target=0.6,
+        quick=True,
+    ),
+    Row(
+        key="create-session-audited",
+        work="`wallet_createSession`, root; the node server also authenticates and writes the audit entry",
+        subjects=partial(_session_subjects, with_key=True),
+        target=1.0,
+    ),
+    Row(
+        key="create-session-serve",
+        work="`wallet_createSession`, root, on `serve`, which reads the account's code from anvil",
+        subjects=partial(_session_subjects, with_key=True, on_anvil=True),
+    ),
+    Row(
+        key="five-permissions",
+        work="`wallet_createSession`, five permissions",
+        subjects=_five_permissions,
+        target=0.8,
+        quick=True,
+    ),
+)

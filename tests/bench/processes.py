@@ -1,0 +1,118 @@
+"""Processes of a measurement: pinned to a core, with their CPU time and resident memory, ended with their blocks."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CORES = sorted(os.sched_getaffinity(0))
+"""Cores that this process may use at its start."""
+SERVER_CORE = CORES[0]
+"""Core of the server under test."""
+OTHER_CORE = CORES[-1]
+"""Core of everything else: load, Redis, chains."""
+
+_START_SECONDS = 120.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server under test: its URL and its process, whose children (such as the embedded chain) are not counted."""
+
+    url: str
+    process_id: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the process so far, of all its threads."""
+        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def resident_bytes(self) -> int:
+        return int(Path(f"/proc/{self.process_id}/statm").read_text().split()[1]) * _PAGE
+
+    def pin(self, core: int) -> None:
+        """Move every thread of the process to a core; later threads inherit it."""
+        for thread in Path(f"/proc/{self.process_id}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
+
+
+def pin_this_process() -> None:
+    """Move this process, and with it every process that it starts, to the core for everything but the server."""
+    os.sched_setaffinity(0, {OTHER_CORE})
+
+
+def find_process(listening_url: str) -> int:
+    """Return the id of the process that listens on the URL's port."""
+    port = f":{int(listening_url.rpartition(':')[2].partition('/')[0]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == "0A"}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and any(_read_link(handle) in inodes for handle in _handles(entry)):
+            return int(entry.name)
+    raise LookupError(f"no process of this user listens on {listening_url}")
+
+
+def _handles(process: Path) -> list[Path]:
+    try:
+        return list((process / "fd").iterdir())
+    except OSError:  # it ended, or belongs to another user
+        return []
+
+
+def _read_link(handle: Path) -> str:
+    try:
+        return os.readlink(handle)
+    except OSError:
+        return ""
+
+
+@contextmanager
+def run_server(
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    name: str,
+    environ: Mapping[str, str] | None = None,
+    announces: str = r"(http://\S+)",
+) -> Iterator[Served]:
+    """Run a server on the server's core; its output contains its URL when it is ready, its log goes to a file."""
+    output, log = folder / f"{name}.out", folder / f"{name}.log"
+    with output.open("wb") as out, log.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603  # the project's own commands and pinned packages
+            [str(part) for part in command],
+            env={**os.environ, **(environ or {})},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+        )
+    try:
+        url = _wait_for(output, announces, process)
+        served = Served(url, process.pid)
+        served.pin(SERVER_CORE)
+        yield served
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(output: Path, pattern: str, process: subprocess.Popen[bytes]) -> str:
+    ends = time.monotonic() + _START_SECONDS
+    while (found := re.search(pattern, output.read_text())) is None:
+        if process.poll() is not None or time.monotonic() > ends:
+            log = output.with_suffix(".log").read_text()
+            raise RuntimeError(f"{output.stem} did not start: {output.read_text()[-2000:]}{log[-2000:]}")
+        time.sleep(0.02)
+    return found[1]
