@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
     async def open(cls, url: str) -> Self:
         made = cls(url)
         parts = urlsplit(url)
-        await asyncio.get_running_loop().create_connection(lambda: made, parts.hostname, parts.port or 80)
+        await asyncio.get_running_loop().create_connection(lambda: made, "127.0.0.1", parts.port or 80)
         return made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,9 +59,7 @@ async def measure_row(parts: Parts, row: Row, *, rounds: int, part: float) -> Re
 def report(text: str) -> None:
     """Replace the line of progress on a terminal."""
     if sys.stderr.isatty():
-        print(
-            f"\r\x1b[K{time.strftime('%H:%M:%S')} {text}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True
-        )
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def format_result(result: Result) -> str:
