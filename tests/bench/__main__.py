@@ -10,17 +10,18 @@ import argparse
 
 import uvloop
 
+from tests.bench.call_rows import CALL_ROWS
 from tests.bench.light_rows import LIGHT_ROWS
 from tests.bench.parts import open_parts
 from tests.bench.processes import OTHER_CORE, SERVER_CORE, pin_this_process
 from tests.bench.running import Result, measure_row
 
-ROWS = {row.key: row for row in LIGHT_ROWS}
+ROWS = {row.key: row for row in (*LIGHT_ROWS, *CALL_ROWS)}
 ROUNDS = 3
 
 
 async def _measure(keys: list[str], *, rounds: int, part: float) -> list[Result]:
-    async with open_parts() as parts:
+    async with open_parts(part) as parts:
         return [await measure_row(parts, ROWS[key], rounds=rounds, part=part) for key in keys]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from tests.bench.load import Connection
+from tests.bench.load import Connection, UnexpectedResponse
 from tests.bench.requests import CHAIN, encode_request
 from tests.support.constants import ENTRY_POINT, FRIEND, ROOT
 from tests.support.keys import sign_digest
@@ -17,7 +18,7 @@ from tests.support.wallet import AsyncWallet, Grant
 from wallet_rpc.domain.contracts import ENTRY_POINT as ENTRY_POINT_ADDRESS
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.signature import dummy_user_operation_signature, personal_sign_digest, user_operation_signature
-from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
+from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT, UserOperation, user_operation_hash
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.primitives import Data
 from wallet_rpc.wire import decode, encode
@@ -25,6 +26,9 @@ from wallet_rpc.wire import decode, encode
 PATIENCE_SECONDS = 60.0
 """Timeout for a call to be included."""
 _AT_ONCE = 8
+_POLL_SECONDS = 0.002
+_INCLUSION_POLL_SECONDS = 0.02
+_EVENT = "0x" + USER_OPERATION_EVENT.hex()
 _NONCE_MARGIN = 2_000
 """Gas for a nonce with more non-zero bytes than the prepared one's."""
 
@@ -78,13 +82,27 @@ class Holder:
         )
         return encode_request("eth_estimateUserOperationGas", _to_json(draft), ENTRY_POINT)
 
-    async def act(self, connection: Connection) -> None:
-        """Prepare, sign and send a call, and wait until it is confirmed."""
+    async def act(self, connection: Connection) -> str:
+        """Prepare, sign and send a call, wait until it is confirmed, and return its id."""
         prepared = await connection.rpc("wallet_prepareCalls", self.preparation())
-        sent = await connection.rpc(
-            "wallet_sendPreparedCalls", self.wallet.sign(prepared, self.grant.key, self.grant.permissions)
-        )
-        await wait_until_confirmed(connection, sent["id"])
+        signature = sign_digest(self.grant.key, prepared["signatureRequest"]["rawPayload"])
+        request = {
+            **{name: prepared[name] for name in ("type", "data", "chainId")},
+            "signature": {"type": "secp256k1", "data": signature},
+            "capabilities": {"permissions": self.grant.permissions},
+        }
+        call_id: str = (await connection.rpc("wallet_sendPreparedCalls", request))["id"]
+        await wait_until_confirmed(connection, call_id)
+        return call_id
+
+    async def act_at_bundler(self, connection: Connection) -> None:
+        """Estimate, sign and send a call at the bundler itself, and wait for its receipt."""
+        estimate = json.loads(await connection.post(self.estimation()))
+        operation = self.sign_next()
+        sent = json.loads(await connection.post(operation.for_bundler))
+        if "result" not in estimate or "result" not in sent:
+            raise UnexpectedResponse(f"{estimate} {sent}")
+        await wait_for_receipt(connection, operation.hash)
 
     def sign_next(self) -> SignedOperation:
         """Sign the prepared operation under the next nonce key, which is independent of all others."""
@@ -140,7 +158,7 @@ async def wait_until_confirmed(connection: Connection, call_id: str) -> None:
     while (status := (await connection.rpc("wallet_getCallsStatus", call_id))["status"]) < 200:
         if time.monotonic() > ends:
             raise TimeoutError(f"{call_id} has status {status}")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(_POLL_SECONDS)
     if status != 200:
         raise RuntimeError(f"{call_id} has status {status}")
 
@@ -151,4 +169,33 @@ async def wait_for_receipt(connection: Connection, operation_hash: str) -> None:
     while await connection.rpc("eth_getUserOperationReceipt", operation_hash) is None:
         if time.monotonic() > ends:
             raise TimeoutError(f"{operation_hash} has no receipt")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+@dataclass
+class Inclusion:
+    """Inclusions of user operations on a chain, read by the entry point's events from a block on."""
+
+    node: Connection
+    block: int
+
+    @classmethod
+    async def begin(cls, node_url: str) -> Inclusion:
+        node = await Connection.open(node_url)
+        return cls(node, int(await node.rpc("eth_blockNumber"), 16))
+
+    async def wait_for(self, operations: Sequence[SignedOperation]) -> None:
+        """Wait until all operations are in blocks. Raises: RuntimeError for one that failed."""
+        missing = {operation.hash for operation in operations}
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while missing:
+            if time.monotonic() > ends:
+                raise TimeoutError(f"{len(missing)} of {len(operations)} operations are in no block")
+            query = {"fromBlock": hex(self.block), "address": ENTRY_POINT, "topics": [_EVENT]}
+            for log in await self.node.rpc("eth_getLogs", query):
+                self.block = int(log["blockNumber"], 16)
+                if int(log["data"][66:130], 16) != 1:
+                    raise RuntimeError(f"operation {log['topics'][1]} failed")
+                missing.discard(log["topics"][1])
+            await asyncio.sleep(_INCLUSION_POLL_SECONDS)
+        self.node.close()

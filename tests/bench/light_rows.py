@@ -1,8 +1,9 @@
-"""Rows without a bundler, on `dev`: the trivial method, creation of sessions."""
+"""Rows without a bundler: the trivial method, creation of sessions."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 
 from tests.bench.load import Rate, send_all
@@ -14,26 +15,41 @@ from tests.support.constants import ROOT
 
 _CONNECTIONS = 16
 _CHAIN_ID = encode_request("eth_chainId")
+_BLOCK_NUMBER = encode_request("eth_blockNumber")
 _UNKNOWN = encode_request("wallet_unknownMethod")
 
 
-def repeat(name: str, served: Served, body: bytes, count: int, *, expected: bytes = b'"result":') -> Subject:
-    """Build a subject that gets the same body `count` times in a round."""
+def repeat(
+    name: str,
+    served: Served,
+    bodies: Sequence[bytes],
+    count: int,
+    *,
+    connections: int = _CONNECTIONS,
+    expected: bytes = b'"result":',
+) -> Subject:
+    """Build a subject that gets the bodies in turn, `count` in a round."""
 
     async def run(part: float) -> Rate:
-        return await send_all(served.url, [body] * int(count * part), connections=_CONNECTIONS, expected=expected)
+        chosen = [bodies[index % len(bodies)] for index in range(max(connections, int(count * part)))]
+        return await send_all(served.url, chosen, connections=connections, expected=expected)
 
     return Subject(name, served, run)
 
 
 async def _unknown_method(parts: Parts) -> list[Subject]:
-    ours = repeat("wallet-rpc", await parts.dev(), _UNKNOWN, 8_000, expected=b"-32601")
-    return [ours, repeat("echo", await parts.echo(), _UNKNOWN, 30_000, expected=_UNKNOWN)]
+    ours = repeat("wallet-rpc", await parts.dev(), [_UNKNOWN], 8_000, expected=b"-32601")
+    return [ours, repeat("echo", await parts.echo(), [_UNKNOWN], 30_000, expected=_UNKNOWN)]
 
 
 async def _chain_id(parts: Parts) -> list[Subject]:
-    ours = repeat("wallet-rpc", await parts.dev(), _CHAIN_ID, 4_000)
-    return [ours, repeat("echo", await parts.echo(), _CHAIN_ID, 30_000, expected=_CHAIN_ID)]
+    ours = repeat("wallet-rpc", await parts.dev(), [_CHAIN_ID], 4_000)
+    return [ours, repeat("echo", await parts.echo(), [_CHAIN_ID], 30_000, expected=_CHAIN_ID)]
+
+
+async def _node_method(parts: Parts) -> list[Subject]:
+    ours = repeat("wallet-rpc", await parts.serve(), [_BLOCK_NUMBER], 2_000)
+    return [ours, repeat("anvil", parts.anvil(), [_BLOCK_NUMBER], 10_000)]
 
 
 def _create(name: str, served: Served, path: str, permissions: str, count: int) -> Subject:
@@ -88,6 +104,11 @@ LIGHT_ROWS = (
         work="trivial method: `eth_chainId`",
         subjects=_chain_id,
         target=0.6,
+    ),
+    Row(
+        key="node-method",
+        work="`eth_blockNumber` through `serve`, and of anvil itself",
+        subjects=_node_method,
     ),
     Row(
         key="create-session",

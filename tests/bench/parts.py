@@ -13,6 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from tests.bench.holders import Holder, make_holders
 from tests.bench.load import Connection
 from tests.bench.processes import Served, find_process, run_server
 from tests.bench.requests import CHAIN
@@ -36,6 +37,8 @@ class Parts:
 
     stack: AsyncExitStack
     folder: Path
+    part: float = 1.0
+    """Size of a measured round; 1: full."""
     api_key: str = ""
     """Key of both servers that authenticate, without a rate limit that matters."""
     started: dict[str, Any] = field(default_factory=dict)
@@ -98,6 +101,20 @@ class Parts:
         settings = {"DATA_DIR": str(self.folder / "dev"), "REDIS_URL": (await self.redis()).url, "LOG": "json"}
         return self._run("dev", [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
 
+    async def embedded_holders(self, number: int) -> list[Holder]:
+        """Return accounts with an installed session on `dev`'s embedded chain."""
+        url = (await self.dev()).url
+        return await self._holders("embedded_holders", url, url, number)
+
+    async def anvil_holders(self, number: int) -> list[Holder]:
+        """Return accounts with an installed session on anvil."""
+        return await self._holders("anvil_holders", (await self.serve()).url, self.anvil().url, number)
+
+    async def _holders(self, name: str, url: str, node: str, number: int) -> list[Holder]:
+        found: list[Holder] = self.started.setdefault(name, [])
+        found += await make_holders(url, node, number - len(found))
+        return found[:number]
+
     def _run(self, name: str, command: list[str | Path], *, announces: str = _WALLET_URL, **settings: str) -> Served:
         if name not in self.started:
             chosen = {"PORT": "0", "UNSIGNED_SESSIONS": str(_UNLIMITED), **settings}
@@ -110,11 +127,11 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts() -> AsyncIterator[Parts]:
-    """Yield the parts of one run, whose files are in a temporary folder."""
+async def open_parts(part: float = 1.0) -> AsyncIterator[Parts]:
+    """Yield the parts of one run with rounds of this size; their files are in a temporary folder."""
     with TemporaryDirectory(prefix="wallet-rpc-bench-") as folder:
         async with AsyncExitStack() as stack:
-            yield Parts(stack, Path(folder))
+            yield Parts(stack, Path(folder), part)
 
 
 async def call(url: str, method: str, *params: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ OTHER_CORE = CORES[-1]
 """Core of everything else: load, Redis, chains."""
 
 _START_SECONDS = 120.0
-_TICKS = os.sysconf("SC_CLK_TCK")
+_SCHEDULER_CLOCK = 2
+"""Kind of a process's CPU clock, in nanoseconds; the id of the clock contains the process's (clock_getcpuclockid(3))."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -32,8 +33,7 @@ class Served:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the process so far, of all its threads."""
-        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return time.clock_gettime((~self.process_id << 3) | _SCHEDULER_CLOCK)
 
     def resident_bytes(self) -> int:
         return int(Path(f"/proc/{self.process_id}/statm").read_text().split()[1]) * _PAGE
@@ -41,7 +41,8 @@ class Served:
     def pin(self, core: int) -> None:
         """Move every thread of the process to a core; later threads inherit it."""
         for thread in Path(f"/proc/{self.process_id}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {core})
+            with suppress(ProcessLookupError):  # it has ended since
+                os.sched_setaffinity(int(thread.name), {core})
 
 
 def pin_this_process() -> None:
@@ -83,7 +84,7 @@ def run_server(
     environ: Mapping[str, str] | None = None,
     announces: str = r"(http://\S+)",
 ) -> Iterator[Served]:
-    """Run a server on the server's core; its output contains its URL when it is ready, its log goes to a file."""
+    """Run a server; its output contains its URL when it is ready, its log goes to a file."""
     output, log = folder / f"{name}.out", folder / f"{name}.log"
     with output.open("wb") as out, log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603  # the project's own commands and pinned packages
@@ -95,10 +96,7 @@ def run_server(
             stderr=errors,
         )
     try:
-        url = _wait_for(output, announces, process)
-        served = Served(url, process.pid)
-        served.pin(SERVER_CORE)
-        yield served
+        yield Served(_wait_for(output, announces, process), process.pid)
     finally:
         process.terminate()
         try:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from tests.bench.load import Rate
 from tests.bench.parts import Parts
-from tests.bench.processes import Served
+from tests.bench.processes import OTHER_CORE, SERVER_CORE, Served
 
 
 class Measure(StrEnum):
@@ -28,13 +28,16 @@ class Subject:
     run: Callable[[float], Awaitable[Rate]]
     rates: list[Rate] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
-    """CPU time of the server's process for each request of a round."""
+    """CPU time of the server's process for each request of a round, with the work that it does after the response."""
 
     async def measure(self, part: float) -> None:
+        """Measure one round with the server alone on its core."""
+        self.served.pin(SERVER_CORE)
         before = self.served.cpu_seconds()
         rate = await self.run(part)
         self.rates.append(rate)
         self.cpu_seconds.append((self.served.cpu_seconds() - before) / rate.count)
+        self.served.pin(OTHER_CORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Row:
     measure: Measure = Measure.RATE
     target: float | None = None
     """The ratio to the peer: at least for rates, at most for latencies. None: reported without a target."""
+    most_milliseconds: float | None = None
+    """The greatest median latency, whatever the peer's is."""
     quick: bool = False
     """True if the quick run has it too."""
 
@@ -70,10 +75,3 @@ def compute_ratios(row: Row, ours: Subject, peer: Subject) -> Spread:
     if row.measure is Measure.RATE:
         return Spread.of([one.per_second / other.per_second for one, other in pairs])
     return Spread.of([one.percentile(0.5) / other.percentile(0.5) for one, other in pairs])
-
-
-def is_met(row: Row, ratio: float) -> bool:
-    """Return True when the row has no target or the ratio reaches it."""
-    if row.target is None:
-        return True
-    return ratio >= row.target if row.measure is Measure.RATE else ratio <= row.target
