@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from tests.bench.holders import Holder, make_holders
 from tests.bench.load import Connection
-from tests.bench.processes import Served, find_process, run_server
+from tests.bench.processes import Served, children_of, find_process, run_server
 from tests.bench.requests import CHAIN
 from tests.stack.installing import install
 from tests.stack.parts import RELAYER, alto, anvil, private_key
@@ -80,7 +80,7 @@ class Parts:
         """Start Alto in front of anvil."""
         if "alto" not in self.started:
             url = self.stack.enter_context(alto(install(), self.anvil().url, self.folder, "bench"))
-            self.started["alto"] = Served(url, find_process(url))
+            self.started["alto"] = Served(url, find_process(url), (self.anvil().process_id,))
         found: Served = self.started["alto"]
         return found
 
@@ -94,12 +94,14 @@ class Parts:
             "TOKEN_SECRETS": secrets.token_hex(32),
             "OPEN": "yes",
         }
-        return self._run("serve", [sys.executable, "-m", "wallet_rpc", "serve"], **settings)
+        served = self._run("serve", [sys.executable, "-m", "wallet_rpc", "serve"], **settings)
+        return replace(served, partners=(self.anvil().process_id, self.alto().process_id))
 
     async def dev(self) -> Served:
         """Start `wallet-rpc dev` with the embedded chain, which stores everything on disk."""
         settings = {"DATA_DIR": str(self.folder / "dev"), "REDIS_URL": (await self.redis()).url, "LOG": "json"}
-        return self._run("dev", [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
+        served = self._run("dev", [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
+        return replace(served, partners=children_of(served.process_id))
 
     async def embedded_holders(self, number: int) -> list[Holder]:
         """Return accounts with an installed session on `dev`'s embedded chain."""
@@ -117,7 +119,7 @@ class Parts:
 
     def _run(self, name: str, command: list[str | Path], *, announces: str = _WALLET_URL, **settings: str) -> Served:
         if name not in self.started:
-            chosen = {"PORT": "0", "UNSIGNED_SESSIONS": str(_UNLIMITED), **settings}
+            chosen = {"PORT": "0", "UNSIGNED_SESSIONS": str(_UNLIMITED), "PATIENCE_SECONDS": "30", **settings}
             environ = {f"WALLET_RPC_{setting}": text for setting, text in chosen.items()}
             environ["PYTHONPATH"] = str(_ROOT)
             running = run_server(command, folder=self.folder, name=name, environ=environ, announces=announces)

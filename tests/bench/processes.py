@@ -20,20 +20,24 @@ OTHER_CORE = CORES[-1]
 
 _START_SECONDS = 120.0
 _SCHEDULER_CLOCK = 2
-"""Kind of a process's CPU clock, in nanoseconds; the id of the clock contains the process's (clock_getcpuclockid(3))."""
+"""Kind of a CPU clock, in nanoseconds; the id of the clock contains the process (clock_getcpuclockid(3))."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server under test: its URL and its process, whose children (such as the embedded chain) are not counted."""
+    """A server under test: its URL, its process, and those that do a part of its work: chain, bundler."""
 
     url: str
     process_id: int
+    partners: tuple[int, ...] = ()
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the process so far, of all its threads."""
-        return time.clock_gettime((~self.process_id << 3) | _SCHEDULER_CLOCK)
+        return _cpu_seconds(self.process_id)
+
+    def partner_cpu_seconds(self) -> float:
+        return sum(map(_cpu_seconds, self.partners))
 
     def resident_bytes(self) -> int:
         return int(Path(f"/proc/{self.process_id}/statm").read_text().split()[1]) * _PAGE
@@ -43,6 +47,14 @@ class Served:
         for thread in Path(f"/proc/{self.process_id}/task").iterdir():
             with suppress(ProcessLookupError):  # it has ended since
                 os.sched_setaffinity(int(thread.name), {core})
+
+
+def _cpu_seconds(process_id: int) -> float:
+    return time.clock_gettime((~process_id << 3) | _SCHEDULER_CLOCK)
+
+
+def children_of(process_id: int) -> tuple[int, ...]:
+    return tuple(map(int, Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()))
 
 
 def pin_this_process() -> None:

@@ -30,13 +30,17 @@ class Subject:
     cpu_seconds: list[float] = field(default_factory=list)
     """CPU time of the server's process for each request of a round, with the work that it does after the response."""
 
+    partner_cpu_seconds: list[float] = field(default_factory=list)
+    """CPU time of the partners: the embedded chain, anvil, Alto behind `serve`."""
+
     async def measure(self, part: float) -> None:
         """Measure one round with the server alone on its core."""
         self.served.pin(SERVER_CORE)
-        before = self.served.cpu_seconds()
+        before, partners_before = self.served.cpu_seconds(), self.served.partner_cpu_seconds()
         rate = await self.run(part)
         self.rates.append(rate)
         self.cpu_seconds.append((self.served.cpu_seconds() - before) / rate.count)
+        self.partner_cpu_seconds.append((self.served.partner_cpu_seconds() - partners_before) / rate.count)
         self.served.pin(OTHER_CORE)
 
 

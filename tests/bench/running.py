@@ -66,20 +66,22 @@ def format_result(result: Result) -> str:
     """Format a row's measurements as lines of text."""
     lines = [result.row.key]
     for subject in result.subjects:
-        rate, half, slow, cpu = (
+        rate, half, slow, cpu, partners = (
             Spread.of(values)
             for values in (
                 [each.per_second for each in subject.rates],
                 [each.percentile(0.5) for each in subject.rates],
                 [each.percentile(0.99) for each in subject.rates],
                 [1e6 * each for each in subject.cpu_seconds],
+                [1e6 * each for each in subject.partner_cpu_seconds],
             )
         )
         load = max(each.load_share for each in subject.rates)
         lines.append(
             f"  {subject.name:24} {rate.median:8.0f} /s ({rate.least:.0f}-{rate.greatest:.0f})  "
             f"p50 {half.median:.2f} ms  p99 {slow.median:.2f} ms  "
-            f"CPU {cpu.median:.0f} us ({cpu.least:.0f}-{cpu.greatest:.0f})  load {load:.0%}"
+            f"CPU {cpu.median:.0f} us ({cpu.least:.0f}-{cpu.greatest:.0f})  "
+            f"chain and bundler {partners.median:.0f} us  load {load:.0%}"
         )
     ratio = result.ratio
     if ratio is not None:
