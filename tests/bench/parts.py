@@ -103,6 +103,14 @@ class Parts:
         served = self._run("dev", [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
         return replace(served, partners=children_of(served.process_id))
 
+    def servers(self) -> dict[str, Served]:
+        """Return the started servers by name."""
+        return {name: one for name, one in self.started.items() if isinstance(one, Served)}
+
+    async def redis_version(self) -> str:
+        async with Redis(unix_socket_path=str((await self.redis()).socket)) as redis:
+            return str((await redis.info("server"))["redis_version"])
+
     async def embedded_holders(self, number: int) -> list[Holder]:
         """Return accounts with an installed session on `dev`'s embedded chain."""
         url = (await self.dev()).url

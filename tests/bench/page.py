@@ -1,0 +1,140 @@
+"""`specs/performance.md`, written from the record of a run and the reasons in `reasons.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.parts import HERE
+from tests.bench.record import Growth, Record, RowRecord, SubjectRecord, is_met
+from tests.bench.rows import Measure, Row, Spread
+
+PAGE = HERE.parents[1] / "specs" / "performance.md"
+_REASONS = HERE / "reasons.toml"
+_MEMORY_LIMIT = 110.0
+_SLOPE_LIMIT = 1.0
+"""Megabytes in ten minutes that count as no slope."""
+
+_HEAD = """\
+# Performance
+
+`make bench` measures wallet-rpc and what else a user would write or install, on the same work in one run, and writes
+this page. `make bench ARGS=quick` takes about a minute and compares its ratios with these; `ARGS=memory` measures the
+growth of memory. Code: `tests/bench`. What the numbers mean for larger loads: [scale.md](scale.md).
+
+- Measured on {date}: {machine}.
+- {versions}.
+- {rounds} rounds of each row after a warm-up. The two servers of a row alternate. Numbers are medians, with the least
+  and the greatest of the rounds; a ratio is taken within each round.
+- The server under test has a core of its own; Redis, chain, bundler and load generator share the other.
+- Redis writes to disk before each reply (`appendfsync always`), for wallet-rpc and for the node server.
+- Each server is reached over HTTP, 16 keep-alive connections where the row names no number.
+
+| beside wallet-rpc | description |
+| --- | --- |
+| echo | Starlette that returns the request's body, on uvicorn with its defaults |
+| node | `tests/bench/create_session.mjs`: 100 lines of node, viem and ioredis; the same response and record |
+| Alto, anvil | the bundler and the node of `tests/stack`, one block for each transaction |
+
+"""
+
+
+def write_page(record: Record, rows: Sequence[Row]) -> None:
+    """Write the page. Targets that were missed have their reason and next step from `reasons.toml`."""
+    reasons: dict[str, str] = tomllib.loads(_REASONS.read_text())
+    measured = [(row, record.rows[row.key]) for row in rows if row.key in record.rows]
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    text = _HEAD.format(date=record.date, machine=record.machine, versions=versions, rounds=record.rounds)
+    text += (
+        "## Ratios\n\nA ratio of rates is wallet-rpc's divided by the other's: more is better. A ratio of latencies\n"
+    )
+    text += "is the same for median times: less is better.\n\n"
+    text += _table(
+        ("work", "wallet-rpc", "other", "ratio", "target", "met"),
+        [_ratio_cells(row, each) for row, each in measured],
+    )
+    missed = [row for row, each in measured if not is_met(row, each)]
+    if missed:
+        text += "\n## Missed targets\n\n"
+        text += "".join(f"- **{row.work}.** {reasons.get(row.key, 'No reason is recorded.')}\n" for row in missed)
+    text += (
+        "\n## Latency and CPU time\n\nCPU time of the server's process for one request, and of the chain and bundler"
+    )
+    text += "\nthat it used. For sent operations it includes the work until they are in a block.\n\n"
+    columns = ("work", "server", "p50, ms", "p99, ms", "CPU, µs", "chain and bundler, µs", "load generator")
+    text += _table(columns, [_cost_cells(row, one) for row, each in measured for one in each.subjects])
+    text += _memory_section(record)
+    PAGE.write_text(text)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _ratio_cells(row: Row, measured: RowRecord) -> list[str]:
+    ours, other = measured.subjects
+    met = "yes" if is_met(row, measured) else "no"
+    ratio = f"{_range(measured.ratio, 2)}{'' if row.measure is Measure.RATE else ' (latency)'}"
+    return [row.work, _speed(row, ours), f"{other.name}: {_speed(row, other)}", ratio, _target(row), met]
+
+
+def _target(row: Row) -> str:
+    sign = "≥" if row.measure is Measure.RATE else "≤"
+    parts = [] if row.target is None else [f"{sign} {row.target}"]
+    if row.most_milliseconds is not None:
+        parts.append(f"≤ {row.most_milliseconds:.0f} ms")
+    return ", ".join(parts) or "–"
+
+
+def _speed(row: Row, subject: SubjectRecord) -> str:
+    if row.measure is Measure.LATENCY:
+        return f"{_range(subject.half, 1)} ms"
+    return f"{_range(subject.per_second, 0)} /s"
+
+
+def _range(spread: Spread, digits: int) -> str:
+    return f"{spread.median:,.{digits}f} ({spread.least:,.{digits}f}–{spread.greatest:,.{digits}f})"
+
+
+def _cost_cells(row: Row, subject: SubjectRecord) -> list[str]:
+    partners = f"{subject.partner_cpu.median:,.0f}" if subject.partner_cpu.median else "–"
+    return [
+        f"`{row.key}`",
+        subject.name,
+        f"{subject.half.median:.2f}",
+        f"{subject.slow.median:.2f}",
+        _range(subject.cpu, 0),
+        partners,
+        f"{subject.load_share:.0%}",
+    ]
+
+
+def _memory_section(record: Record) -> str:
+    text = "\n## Memory\n\nResident memory after the run above, in MB; "
+    text += f"wallet-rpc's servers have a target of less than {_MEMORY_LIMIT:.0f}.\n\n"
+    text += _table(("server", "MB"), [(name, f"{size:.0f}") for name, size in record.resident.items()])
+    if not record.growth:
+        return text
+    minutes = next(iter(record.growth.values())).minutes
+    text += f"\nGrowth over {minutes:.0f} minutes, in which four clients each create sessions and send operations\n"
+    text += "(`make bench ARGS=memory`). The slope is that of the second half; up to 1 MB counts as none.\n\n"
+    columns = ("process", "operations", "after a tenth, MB", "at the end, MB", "slope, MB in ten minutes", "met")
+    return text + _table(columns, [_growth_cells(name, each) for name, each in record.growth.items()])
+
+
+def _growth_cells(name: str, growth: Growth) -> list[str]:
+    met = "yes" if growth.last < _MEMORY_LIMIT and growth.slope <= _SLOPE_LIMIT else "no"
+    return [
+        name,
+        f"{growth.requests:,}",
+        f"{growth.first:.1f}",
+        f"{growth.last:.1f}",
+        f"{growth.slope:+.2f}",
+        met if name in ("dev", "serve") else "–",
+    ]
+
+
+def page_path() -> Path:
+    return PAGE.relative_to(HERE.parents[1])
