@@ -74,7 +74,7 @@ mutants: setup ## Run mutation tests of the code that decides about authority (A
 	@nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
 clean: ## Remove installed and built files; keep data folders
-	@rm -rf .venv .chaos wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
+	@rm -rf .venv .chaos wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/bench/node_modules tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
 
 # Each installation removes `.made` until it is done, so an interrupted one starts again from nothing.
 # A bare Debian has Python without venv and pip: then its python3-venv package is installed first.

@@ -8,6 +8,7 @@ is written.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 import uvloop
@@ -34,9 +35,10 @@ async def _measure(rows: Sequence[Row], *, rounds: int, part: float) -> dict[str
 
 
 async def _measure_all(rounds: int, part: float) -> None:
+    load_average = os.getloadavg()[0]
     async with open_parts(part) as parts:
         measured = {row.key: await measure_row(parts, row, rounds=rounds) for row in ROWS}
-        record = await build_record(parts, measured, rounds)
+        record = await build_record(parts, measured, rounds, load_average)
     write_record(record)
     write_page(record, ROWS)
     print(f"wrote {page_path()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ this page. `make bench ARGS=quick` takes about a minute and compares its ratios 
 growth of memory. Code: `tests/bench`. What the numbers mean for larger loads: [scale.md](scale.md).
 
 - Measured on {date}: {machine}.
+- Load average of the machine at the start: {busy:.1f}. Above about 0.5, other programs slowed the run: rates and times
+  are then worse than the code, CPU times somewhat, and ratios vary more.
 - {versions}.
 - {rounds} rounds of each row after a warm-up. The two servers of a row alternate. Numbers are medians, with the least
   and the greatest of the rounds; a ratio is taken within each round.
@@ -40,12 +43,28 @@ growth of memory. Code: `tests/bench`. What the numbers mean for larger loads: [
 """
 
 
+_RATIOS = """\
+## Ratios
+
+A ratio of rates is wallet-rpc's divided by the other's: more is better. A ratio of latencies is the same for median
+times: less is better.
+
+"""
+
+
 def write_page(record: Record, rows: Sequence[Row]) -> None:
     """Write the page. Targets that were missed have their reason and next step from `reasons.toml`."""
     reasons: dict[str, str] = tomllib.loads(_REASONS.read_text())
     measured = [(row, record.rows[row.key]) for row in rows if row.key in record.rows]
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    text = _HEAD.format(date=record.date, machine=record.machine, versions=versions, rounds=record.rounds)
+    head = _HEAD.format(
+        date=record.date,
+        machine=record.machine,
+        busy=record.load_average,
+        versions=textwrap.fill(versions, 116, subsequent_indent="  "),
+        rounds=record.rounds,
+    )
+    text = head
     text += (
         "## Ratios\n\nA ratio of rates is wallet-rpc's divided by the other's: more is better. A ratio of latencies\n"
     )
@@ -75,7 +94,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _ratio_cells(row: Row, measured: RowRecord) -> list[str]:
     ours, other = measured.subjects
-    met = "yes" if is_met(row, measured) else "no"
+    met = "–" if _target(row) == "–" else "yes" if is_met(row, measured) else "no"
     ratio = f"{_range(measured.ratio, 2)}{'' if row.measure is Measure.RATE else ' (latency)'}"
     return [row.work, _speed(row, ours), f"{other.name}: {_speed(row, other)}", ratio, _target(row), met]
 

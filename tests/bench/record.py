@@ -62,6 +62,8 @@ class Record:
     date: str
     rounds: int
     machine: str
+    load_average: float
+    """Of the minute before the run: work of other programs."""
     versions: dict[str, str]
     rows: dict[str, RowRecord]
     resident: dict[str, float]
@@ -93,13 +95,14 @@ def summarize_subject(subject: Subject) -> SubjectRecord:
     )
 
 
-async def build_record(parts: Parts, rows: dict[str, RowRecord], rounds: int) -> Record:
+async def build_record(parts: Parts, rows: dict[str, RowRecord], rounds: int, load_average: float) -> Record:
     """Add the machine, versions and resident memory to the rows; the memory's growth is that of the last record."""
     previous = read_record()
     return Record(
         date=time.strftime("%-d %B %Y", time.gmtime()),
         rounds=rounds,
         machine=describe_machine(),
+        load_average=load_average,
         versions=list_versions(await parts.redis_version()),
         rows=rows,
         resident={name: served.resident_bytes() / 1e6 for name, served in parts.servers().items()},
