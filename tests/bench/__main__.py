@@ -23,6 +23,7 @@ from tests.bench.processes import OTHER_CORE, SERVER_CORE, pin_this_process
 from tests.bench.record import Growth, RowRecord, build_record, read_record, write_growth, write_record
 from tests.bench.rows import Row
 from tests.bench.running import measure_row
+from tests.bench.units import measure_units
 
 ROWS = (*LIGHT_ROWS, *CALL_ROWS)
 _ROUNDS = 3
@@ -38,7 +39,8 @@ async def _measure_all(rounds: int, part: float) -> None:
     load_average = os.getloadavg()[0]
     async with open_parts(part) as parts:
         measured = {row.key: await measure_row(parts, row, rounds=rounds) for row in ROWS}
-        record = await build_record(parts, measured, rounds, load_average)
+        units = await measure_units(parts)
+        record = await build_record(parts, measured, units, rounds=rounds, load_average=load_average)
     write_record(record)
     write_page(record, ROWS)
     print(f"wrote {page_path()}")

@@ -86,15 +86,18 @@ class Parts:
 
     async def serve(self) -> Served:
         """Start `wallet-rpc serve` in front of anvil and Alto."""
-        redis = await self.redis()
+        return self.serve_on((await self.redis()).url, f"{CHAIN}={self.anvil().url},{self.alto().url}")
+
+    def serve_on(self, redis_url: str, chains: str, *, name: str = "serve") -> Served:
+        """Start `wallet-rpc serve` with this Redis in front of these URLs of anvil and Alto."""
         settings = {
-            "CHAINS": f"{CHAIN}={self.anvil().url},{self.alto().url}",
-            "REDIS_URL": redis.url,
+            "CHAINS": chains,
+            "REDIS_URL": redis_url,
             "RELAYER_KEY": private_key(RELAYER),
             "TOKEN_SECRETS": secrets.token_hex(32),
             "OPEN": "yes",
         }
-        served = self._run("serve", [sys.executable, "-m", "wallet_rpc", "serve"], **settings)
+        served = self._run(name, [sys.executable, "-m", "wallet_rpc", "serve"], **settings)
         return replace(served, partners=(self.anvil().process_id, self.alto().process_id))
 
     async def dev(self) -> Served:

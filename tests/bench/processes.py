@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from wallet_rpc.adapters.redis_server import bind_to_thread
+
 CORES = sorted(os.sched_getaffinity(0))
 """Cores that this process may use at its start."""
 SERVER_CORE = CORES[0]
@@ -96,11 +98,11 @@ def run_server(
     environ: Mapping[str, str] | None = None,
     announces: str = r"(http://\S+)",
 ) -> Iterator[Served]:
-    """Run a server; its output contains its URL when it is ready, its log goes to a file."""
+    """Run a server until the block or this thread ends; it prints its URL when it is ready, its log goes to a file."""
     output, log = folder / f"{name}.out", folder / f"{name}.log"
     with output.open("wb") as out, log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603  # the project's own commands and pinned packages
-            [str(part) for part in command],
+            bind_to_thread(*map(str, command)),
             env={**os.environ, **(environ or {})},
             cwd=folder,
             stdin=subprocess.DEVNULL,

@@ -55,6 +55,23 @@ class Growth:
     """Megabytes in ten minutes, by least squares over the second half."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Costs of one session, preparation, or sent operation until it is final, besides CPU time of the server."""
+
+    redis_cpu: float
+    """In microseconds."""
+    redis_memory: float
+    """In bytes."""
+    redis_disk: float
+    """In bytes of the append-only file."""
+    node_requests: float
+    """HTTP requests to the node."""
+    node_calls: float
+    """JSON-RPC calls in them."""
+    bundler_requests: float
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One full run, with the last measurement of memory."""
@@ -69,6 +86,8 @@ class Record:
     resident: dict[str, float]
     """Megabytes of each server after the run."""
     growth: dict[str, Growth] = field(default_factory=dict)
+    units: dict[str, Costs] = field(default_factory=dict)
+    """Of `session`, `prepare` and `send`."""
 
 
 _RECORD = TypeAdapter(Record)
@@ -95,7 +114,9 @@ def summarize_subject(subject: Subject) -> SubjectRecord:
     )
 
 
-async def build_record(parts: Parts, rows: dict[str, RowRecord], rounds: int, load_average: float) -> Record:
+async def build_record(
+    parts: Parts, rows: dict[str, RowRecord], units: dict[str, Costs], *, rounds: int, load_average: float
+) -> Record:
     """Add the machine, versions and resident memory to the rows; the memory's growth is that of the last record."""
     previous = read_record()
     return Record(
@@ -107,6 +128,7 @@ async def build_record(parts: Parts, rows: dict[str, RowRecord], rounds: int, lo
         rows=rows,
         resident={name: served.resident_bytes() / 1e6 for name, served in parts.servers().items()},
         growth={} if previous is None else previous.growth,
+        units=units,
     )
 
 
