@@ -61,8 +61,8 @@ class Costs:
 
     redis_cpu: float
     """In microseconds."""
-    redis_memory: float
-    """In bytes."""
+    redis_memory: dict[str, float]
+    """In bytes, by the first word of the key's hash tag."""
     redis_disk: float
     """In bytes of the append-only file."""
     node_requests: float
@@ -88,6 +88,8 @@ class Record:
     growth: dict[str, Growth] = field(default_factory=dict)
     units: dict[str, Costs] = field(default_factory=dict)
     """Of `session`, `prepare` and `send`."""
+    operation_gas: int = 0
+    """Gas of one operation, by the bundler's receipt."""
 
 
 _RECORD = TypeAdapter(Record)
@@ -115,7 +117,7 @@ def summarize_subject(subject: Subject) -> SubjectRecord:
 
 
 async def build_record(
-    parts: Parts, rows: dict[str, RowRecord], units: dict[str, Costs], *, rounds: int, load_average: float
+    parts: Parts, rows: dict[str, RowRecord], units: tuple[dict[str, Costs], int], *, rounds: int, load_average: float
 ) -> Record:
     """Add the machine, versions and resident memory to the rows; the memory's growth is that of the last record."""
     previous = read_record()
@@ -128,7 +130,8 @@ async def build_record(
         rows=rows,
         resident={name: served.resident_bytes() / 1e6 for name, served in parts.servers().items()},
         growth={} if previous is None else previous.growth,
-        units=units,
+        units=units[0],
+        operation_gas=units[1],
     )
 
 

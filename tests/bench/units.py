@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,7 +22,7 @@ from starlette.routing import Route
 
 from tests.bench.holders import Inclusion, SignedOperation, make_holders, sign_operations, wait_until_confirmed
 from tests.bench.load import Connection, send_all
-from tests.bench.parts import Parts
+from tests.bench.parts import Parts, call
 from tests.bench.record import Costs
 from tests.bench.requests import CHAIN, encode_request, session_requests
 from tests.stack.running import serve_app
@@ -30,9 +31,11 @@ from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.primitives import ChainId, Hash32
 
 _SESSIONS = 1_000
-_OPERATIONS = 80
-_ACCOUNTS = 10
+_OPERATIONS = 120
+_ACCOUNTS = 15
 _IDLE_SECONDS = 5.0
+_TABLE_BYTES = 80
+"""Redis's tables of keys and of expiry times, for one key; measured as the difference of MEMORY STATS."""
 
 
 @dataclass
@@ -72,7 +75,6 @@ class _Meter:
         return {
             "seconds": time.monotonic(),
             "redis_cpu": 1e6 * (info["used_cpu_user"] + info["used_cpu_sys"]),
-            "redis_memory": info["used_memory"] - info["mem_clients_normal"] - info["mem_aof_buffer"],
             "redis_disk": info["aof_current_size"],
             "node_requests": self.node.requests,
             "node_calls": self.node.calls.total(),
@@ -81,13 +83,24 @@ class _Meter:
 
     async def measure(self, work: Callable[[], Awaitable[object]], count: int, idle: Mapping[str, float]) -> Costs:
         """Return the costs of one of `count` units of the work, without those that an idle server has in the time."""
-        before = await self.read()
+        sizes_before, before = await self.read_sizes(), await self.read()
         await work()
-        after = await self.read()
+        after, sizes = await self.read(), await self.read_sizes()
         seconds = after["seconds"] - before["seconds"]
         found = {name: (after[name] - before[name] - idle[name] * seconds) / count for name in before}
         del found["seconds"]
-        return Costs(**found)
+        sizes.subtract(sizes_before)
+        memory = {kind: size / count for kind, size in sorted(sizes.items()) if size > count}
+        return Costs(redis_memory=memory, **found)
+
+    async def read_sizes(self) -> Counter[str]:
+        """Return the bytes of all keys by the first word of their hash tags."""
+        sizes: Counter[str] = Counter()
+        async for key in self.redis.scan_iter(count=1000):
+            tag = re.search(rb"{(\w+)", key)
+            size = int(await self.redis.memory_usage(key, samples=0) or 0)
+            sizes[tag[1].decode() if tag else "other"] += size + _TABLE_BYTES
+        return sizes
 
     async def measure_idle(self) -> dict[str, float]:
         """Return the costs of a second without requests."""
@@ -98,8 +111,11 @@ class _Meter:
         return {name: (after[name] - before[name]) / seconds for name in before}
 
 
-async def measure_units(parts: Parts) -> dict[str, Costs]:
-    """Measure on a `serve` with its own Redis, whose node and bundler are behind the proxies."""
+async def measure_units(parts: Parts) -> tuple[dict[str, Costs], int]:
+    """Measure on a `serve` with its own Redis, whose node and bundler are behind the proxies.
+
+    Return the costs, and an operation's gas.
+    """
     anvil, alto = parts.anvil(), parts.alto()
     node, bundler = CountingProxy(anvil.url), CountingProxy(alto.url)
     async with (
@@ -127,7 +143,7 @@ async def measure_units(parts: Parts) -> dict[str, Costs]:
                 await wait_until_confirmed(connection, call_id_of(each))
             connection.close()
 
-        return {
+        units = {
             "session": await meter.measure(
                 partial(send_all, served.url, bodies[_SESSIONS:], connections=16), _SESSIONS, idle
             ),
@@ -138,6 +154,8 @@ async def measure_units(parts: Parts) -> dict[str, Costs]:
             ),
             "send": await meter.measure(send, _OPERATIONS, idle),
         }
+        receipt = await call(alto.url, "eth_getUserOperationReceipt", operations[-1].hash)
+        return units, int(receipt["actualGasUsed"], 16)
 
 
 def call_id_of(operation: SignedOperation) -> str:
