@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 import uvloop
@@ -23,6 +24,7 @@ from tests.bench.processes import OTHER_CORE, SERVER_CORE, pin_this_process
 from tests.bench.record import Growth, RowRecord, build_record, read_record, write_growth, write_record
 from tests.bench.rows import Row
 from tests.bench.running import measure_row
+from tests.bench.scale_page import write_scale_page
 from tests.bench.units import measure_units
 
 ROWS = (*LIGHT_ROWS, *CALL_ROWS)
@@ -43,7 +45,8 @@ async def _measure_all(rounds: int, part: float) -> None:
         record = await build_record(parts, measured, units, rounds=rounds, load_average=load_average)
     write_record(record)
     write_page(record, ROWS)
-    print(f"wrote {page_path()}")
+    write_scale_page(record)
+    print(f"wrote {page_path()}, specs/scale.md")
 
 
 async def _measure_memory(minutes: float) -> dict[str, Growth]:
@@ -51,26 +54,23 @@ async def _measure_memory(minutes: float) -> dict[str, Growth]:
         return await measure_growth(parts, minutes)
 
 
-def _write_page_again() -> None:
-    record = read_record()
-    if record is not None:
-        write_page(record, ROWS)
-
-
 def main() -> None:
     """Measure what the arguments name."""
     by_key = {row.key: row for row in ROWS}
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "work", nargs="*", choices=[[], "quick", "memory", "page", *by_key], metavar="WORK",
-        help=f"quick, memory, page (write it again), or rows: {', '.join(by_key)}",
+        "work", nargs="*", choices=[[], "quick", "memory", "page", "scale", *by_key], metavar="WORK",
+        help=f"quick, memory, page or scale (write them again), or rows: {', '.join(by_key)}",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     parser.add_argument("--part", type=float, default=1.0, help="size of a round; 1: full")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="duration of the measurement of memory")
     options = parser.parse_args()
-    if options.work == ["page"]:
-        _write_page_again()
+    record = read_record()
+    if options.work in (["page"], ["scale"]):
+        if record is None:
+            sys.exit("there is no record: run `make bench` first")
+        write_page(record, ROWS) if options.work == ["page"] else write_scale_page(record)
         return
     pin_this_process()
     print(f"server on core {SERVER_CORE}, everything else on core {OTHER_CORE}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import tomllib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from tests.bench.rows import Measure, Row, Spread
 
 PAGE = HERE.parents[1] / "specs" / "performance.md"
 _REASONS = HERE / "reasons.toml"
+_WIDTH = 118
 _MEMORY_LIMIT = 110.0
 _SLOPE_LIMIT = 1.0
 """Megabytes in ten minutes that count as no slope."""
@@ -61,7 +63,7 @@ def write_page(record: Record, rows: Sequence[Row]) -> None:
         date=record.date,
         machine=record.machine,
         busy=record.load_average,
-        versions=textwrap.fill(versions, 116, subsequent_indent="  "),
+        versions=versions,
         rounds=record.rounds,
     )
     text = head
@@ -69,7 +71,7 @@ def write_page(record: Record, rows: Sequence[Row]) -> None:
         "## Ratios\n\nA ratio of rates is wallet-rpc's divided by the other's: more is better. A ratio of latencies\n"
     )
     text += "is the same for median times: less is better.\n\n"
-    text += _table(
+    text += format_table(
         ("work", "wallet-rpc", "other", "ratio", "target", "met"),
         [_ratio_cells(row, each) for row, each in measured],
     )
@@ -82,12 +84,29 @@ def write_page(record: Record, rows: Sequence[Row]) -> None:
     )
     text += "\nthat it used. For sent operations it includes the work until they are in a block.\n\n"
     columns = ("work", "server", "p50, ms", "p99, ms", "CPU, µs", "chain and bundler, µs", "load generator")
-    text += _table(columns, [_cost_cells(row, one) for row, each in measured for one in each.subjects])
+    text += format_table(columns, [_cost_cells(row, one) for row, each in measured for one in each.subjects])
     text += _memory_section(record)
-    PAGE.write_text(text)
+    PAGE.write_text(wrap_text(text))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def wrap_text(text: str) -> str:
+    """Break the lines of paragraphs and lists anew, since values of different lengths were inserted."""
+    return "\n\n".join(map(_wrap_block, text.split("\n\n")))
+
+
+def _wrap_block(block: str) -> str:
+    if block.startswith(("#", "|", "!", "\n")) or not block.strip():
+        return block
+    if not block.startswith("- "):
+        return textwrap.fill(block, _WIDTH, break_on_hyphens=False)
+    items = (" ".join(item.split()) for item in re.split(r"^- ", block, flags=re.MULTILINE)[1:])
+    return "\n".join(
+        textwrap.fill(f"- {item}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False) for item in items
+    )
+
+
+def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -133,14 +152,14 @@ def _cost_cells(row: Row, subject: SubjectRecord) -> list[str]:
 def _memory_section(record: Record) -> str:
     text = "\n## Memory\n\nResident memory after the run above, in MB; "
     text += f"wallet-rpc's servers have a target of less than {_MEMORY_LIMIT:.0f}.\n\n"
-    text += _table(("server", "MB"), [(name, f"{size:.0f}") for name, size in record.resident.items()])
+    text += format_table(("server", "MB"), [(name, f"{size:.0f}") for name, size in record.resident.items()])
     if not record.growth:
         return text
     minutes = next(iter(record.growth.values())).minutes
     text += f"\nGrowth over {minutes:.0f} minutes, in which four clients each create sessions and send operations\n"
     text += "(`make bench ARGS=memory`). The slope is that of the second half; up to 1 MB counts as none.\n\n"
     columns = ("process", "operations", "after a tenth, MB", "at the end, MB", "slope, MB in ten minutes", "met")
-    return text + _table(columns, [_growth_cells(name, each) for name, each in record.growth.items()])
+    return text + format_table(columns, [_growth_cells(name, each) for name, each in record.growth.items()])
 
 
 def _growth_cells(name: str, growth: Growth) -> list[str]:

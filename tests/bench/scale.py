@@ -30,7 +30,7 @@ CHAIN_GAS = 15_000_000
 CONCURRENT_AUDIT = 100
 """Entries that one command appends to an audit log (`adapters/redis_audit.py`)."""
 
-LOADS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
+LOADS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.65, 0.8)
 """Average loads of a process that are simulated."""
 SECONDS = 600.0
 """Simulated time."""
@@ -136,7 +136,7 @@ def compute_need(record: Record, mix: Mix, per_minute: int, load: float) -> Need
         per_operation: float = getattr(prepare, name) + getattr(send, name) + sessions * getattr(session, name)
         return rate * max(0.0, per_operation)
 
-    call_bytes = rate * 86_400 * CALL_DAYS * sum(send.redis_memory.values())
+    call_bytes = rate * 86_400 * CALL_DAYS * (send.redis_memory["call"] + send.redis_memory["nonce"])
     session_bytes = rate * sessions * 86_400 * SESSION_DAYS * sum(session.redis_memory.values())
     redis_cores = total("redis_cpu") / 1e6
     gigabytes = (call_bytes + session_bytes) / 1e9

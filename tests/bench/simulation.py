@@ -10,7 +10,8 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _BURST_FACTOR = 4.0
@@ -78,27 +79,42 @@ class Arrivals:
                 at += source.expovariate(per_second)
             return
         cycle = _CALM_SECONDS + _BURST_SECONDS
-        calm_rate = per_second * self.processes * cycle / (_CALM_SECONDS + _BURST_FACTOR * _BURST_SECONDS)
-        calm_rate /= _mean_batch()
+        calm_operations = per_second * cycle / (_CALM_SECONDS + _BURST_FACTOR * _BURST_SECONDS)
+        sizes = _shares_of_batches(self.processes)
+        calm_rate = calm_operations / math.fsum(size * part for size, part in sizes.items())
         at, is_burst, ends = 0.0, False, source.expovariate(1 / _CALM_SECONDS)
-        while at < seconds:
+        for size in _draw_all(sizes, source):
             at += source.expovariate(calm_rate * (_BURST_FACTOR if is_burst else 1))
-            if at > ends:
+            while at > ends:  # the time to the next batch begins anew, as it has no memory
                 at, is_burst = ends, not is_burst
                 ends += source.expovariate(1 / (_BURST_SECONDS if is_burst else _CALM_SECONDS))
-                continue
-            for _ in range(_draw_batch(source)):
-                if source.random() * self.processes < 1:
-                    yield at
+                at += source.expovariate(calm_rate * (_BURST_FACTOR if is_burst else 1))
+            if at >= seconds:
+                return
+            yield from itertools.repeat(at, size)
 
 
-def _draw_batch(source: random.Random) -> int:
-    """Return the operations that one client begins at once: heavy-tailed."""
-    return min(_BATCH_LIMIT, int(source.paretovariate(_BATCH_EXPONENT)))
+def _shares_of_batches(processes: int) -> dict[int, float]:
+    """Return how likely one process gets 1, 2, … operations of a batch, among the batches of which it gets any.
+
+    A client begins at least k operations at once with probability k ** -exponent, up to the limit. Each goes to a
+    random process.
+    """
+    shares: defaultdict[int, float] = defaultdict(float)
+    part = 1 / processes
+    for size in range(1, _BATCH_LIMIT + 1):
+        more = math.pow(size + 1, -_BATCH_EXPONENT) if size < _BATCH_LIMIT else 0.0
+        exactly = math.pow(size, -_BATCH_EXPONENT) - more
+        for number in range(1, size + 1):
+            shares[number] += exactly * math.comb(size, number) * part**number * (1 - part) ** (size - number)
+    total = math.fsum(shares.values())
+    return {number: share / total for number, share in shares.items()}
 
 
-def _mean_batch() -> float:
-    return math.fsum(math.pow(number, -_BATCH_EXPONENT) for number in range(1, _BATCH_LIMIT + 1))
+def _draw_all(shares: Mapping[int, float], source: random.Random) -> Iterator[int]:
+    """Yield random numbers with these probabilities without end."""
+    while True:
+        yield from source.choices(list(shares), list(shares.values()), k=1_000)
 
 
 @dataclass(slots=True)
