@@ -23,7 +23,7 @@ from tests.bench.parts import open_parts
 from tests.bench.processes import OTHER_CORE, SERVER_CORE, pin_this_process
 from tests.bench.record import Growth, RowRecord, build_record, read_record, write_growth, write_record
 from tests.bench.rows import Row
-from tests.bench.running import measure_row
+from tests.bench.running import measure_rows
 from tests.bench.scale_page import write_scale_page
 from tests.bench.units import measure_units
 
@@ -34,13 +34,13 @@ _QUICK_PART = 0.1
 
 async def _measure(rows: Sequence[Row], *, rounds: int, part: float) -> dict[str, RowRecord]:
     async with open_parts(part) as parts:
-        return {row.key: await measure_row(parts, row, rounds=rounds) for row in rows}
+        return await measure_rows(parts, rows, rounds=rounds)
 
 
 async def _measure_all(rounds: int, part: float) -> None:
     load_average = os.getloadavg()[0]
     async with open_parts(part) as parts:
-        measured = {row.key: await measure_row(parts, row, rounds=rounds) for row in ROWS}
+        measured = await measure_rows(parts, ROWS, rounds=rounds)
         units = await measure_units(parts)
         record = await build_record(parts, measured, units, rounds=rounds, load_average=load_average)
     write_record(record)

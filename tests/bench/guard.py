@@ -24,8 +24,8 @@ def report_losses(rows: Sequence[Row], measured: Mapping[str, RowRecord]) -> Non
         return
     print(f"ratios, compared with those of {record.date}:")
     for row in rows:
-        if row.key not in record.rows:
-            print(f"  {row.key:16} is not recorded")
+        if row.key not in record.rows or row.key not in measured:
+            print(f"  {row.key:16} has no number {'now' if row.key in record.rows else 'in the record'}")
             continue
         now, recorded = measured[row.key], record.rows[row.key]
         loss = compute_loss(row, now.ratio.median, recorded.ratio.median)

@@ -20,6 +20,8 @@ MINUTES = 10.0
 _CLIENTS = 4
 _SESSIONS = 5
 """Sessions that a client creates for each operation that it sends."""
+_PAUSE_SECONDS = 0.1
+"""Pause of a client before its next round: memory, not speed, is measured."""
 _SAMPLE_SECONDS = 2.0
 
 
@@ -38,6 +40,7 @@ class _Load:
                 await connection.post(body)
             await holder.act(connection)
             self.operations += 1
+            await asyncio.sleep(_PAUSE_SECONDS)
         connection.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from tests.bench.parts import Parts
 from tests.bench.record import RowRecord, summarize_row
@@ -10,6 +11,17 @@ from tests.bench.rows import Measure, Row
 
 _WARM_UP = 0.15
 """Size of the round before the first, which is not counted."""
+
+
+async def measure_rows(parts: Parts, rows: Sequence[Row], *, rounds: int) -> dict[str, RowRecord]:
+    """Measure the rows one after the other. A row whose work fails is reported, and has no numbers."""
+    measured = {}
+    for row in rows:
+        try:
+            measured[row.key] = await measure_row(parts, row, rounds=rounds)
+        except (OSError, RuntimeError) as error:
+            print(f"{row.key}\n  not measured: {error}", flush=True)
+    return measured
 
 
 async def measure_row(parts: Parts, row: Row, *, rounds: int) -> RowRecord:
