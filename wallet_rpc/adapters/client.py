@@ -12,7 +12,7 @@ import itertools
 import json
 import random
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -22,10 +22,11 @@ from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
 from wallet_rpc.time_budget import BUDGET_USED, STORE_SECONDS, require_seconds
+from wallet_rpc.time_limits import TimeLimit
 from wallet_rpc.wire import decode, parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
 _T = TypeVar("_T")
 
@@ -98,7 +99,7 @@ class JsonRpcClient:
 
         Raises: the error that `map_error` returns; LimitExceeded (answer_too_large); Unavailable.
         """
-        async with self._deadline(self._limits.read_seconds, map_error, timeout_error=Unavailable):
+        with self._deadline(self._limits.read_seconds, map_error, timeout_error=Unavailable):
             for attempt in itertools.count(1):
                 self.health.require_usable()
                 try:
@@ -116,7 +117,7 @@ class JsonRpcClient:
         Raises: the error that `map_error` returns; OutcomeUnknown when the call may have taken effect; Unavailable when
         it did not.
         """
-        async with self._deadline(self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown):
+        with self._deadline(self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown):
             request = self._build_request(method, params)
             return _extract_result(await self._post(request), request["id"])
 
@@ -141,14 +142,14 @@ class JsonRpcClient:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 
-    @asynccontextmanager
-    async def _deadline(
+    @contextmanager
+    def _deadline(
         self, seconds: float, map_error: ErrorMapper | None, *, timeout_error: type[Unavailable]
-    ) -> AsyncIterator[None]:
+    ) -> Iterator[None]:
         self.health.require_usable()
         allowed = require_seconds(seconds, part=self.part, reserve=STORE_SECONDS)
         try:
-            async with asyncio.timeout(allowed):
+            with TimeLimit.after(allowed):
                 yield
         except _RpcError as failure:
             raise (self._unavailable_error if map_error is None else map_error)(failure.error) from None
@@ -202,7 +203,7 @@ class JsonRpcClient:
         """Send the requests and complete all their futures, after a failure with an exception."""
         too_large = False
         try:
-            async with asyncio.timeout(self._limits.read_seconds):
+            with TimeLimit.after(self._limits.read_seconds):
                 await (self._send_one(waiting[0]) if len(waiting) == 1 else self._send_batch(waiting))
         except TimeoutError:
             pass

@@ -92,9 +92,10 @@ class RedisAudit:
         mine = _PendingEvent(event)
         self._waiting.append(mine)
         try:
-            async with self._link.deadline(), self._write_lock:
-                if not mine.is_written:  # the previous writer may have written it
-                    await self._write(self._waiting[:_WRITE_BATCH])
+            with self._link.deadline():
+                async with self._write_lock:
+                    if not mine.is_written:  # the previous writer may have written it
+                        await self._write(self._waiting[:_WRITE_BATCH])
         finally:
             if not mine.is_written:
                 self._waiting.remove(mine)

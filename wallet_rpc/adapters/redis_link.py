@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -24,6 +24,7 @@ from wallet_rpc.adapters.redis_master import ReplicaWait, Script
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
+from wallet_rpc.time_limits import TimeLimit
 
 _T = TypeVar("_T")
 
@@ -206,7 +207,7 @@ class Link:
     async def check_writable(self) -> None:
         """Write a key in each master by a script. Raises: Unavailable when one does not answer or rejects it."""
         try:
-            async with self.deadline(_PROBE_SHARE):
+            with self.deadline(_PROBE_SHARE):
                 keys = await self._topology.find_keys_by_master(self._probe_key)
                 await asyncio.gather(*(self.run(self._probe, key, _PROBE_SECONDS) for key in keys))
         except Unavailable as error:
@@ -233,7 +234,7 @@ class Link:
         failures = 0
         failure: Exception | None = None
         try:
-            async with self.deadline():
+            with self.deadline():
                 while True:
                     try:
                         reply = await request()
@@ -254,8 +255,8 @@ class Link:
                 raise Unavailable("the Sentinels name no master of the store", part="store") from error
             raise
 
-    @asynccontextmanager
-    async def deadline(self, share: float = 1.0) -> AsyncIterator[None]:
+    @contextmanager
+    def deadline(self, share: float = 1.0) -> Iterator[None]:
         """Apply one deadline to all requests in the block, at most the rest of the request's time budget.
 
         Raises: Unavailable when it passes or Redis fails, and at once while Redis is marked down.
@@ -263,7 +264,7 @@ class Link:
         self.health.require_usable()
         seconds = require_seconds(share * self._deadline_seconds, part=self.health.part)
         try:
-            async with asyncio.timeout(seconds):
+            with TimeLimit.after(seconds):
                 yield
         except (RedisError, RedisClusterException, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error

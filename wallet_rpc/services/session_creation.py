@@ -13,10 +13,11 @@ from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY
 from wallet_rpc.domain.permission import Permission, Root
 from wallet_rpc.domain.records import Session, SessionKey
 from wallet_rpc.domain.session_record import UnsignedSession
+from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.domain.validation_install import SessionTerms
 from wallet_rpc.errors import WalletError
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Hash32, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.entity_ids import write_with_free_entity
@@ -124,21 +125,26 @@ async def create_unsigned_session(ports: Ports, new: NewSession) -> Session:
     except WalletError:
         await ports.store.unsigned_sessions.release(unsigned)
         raise
-    session = Session(
+    session = _build_session(unsigned, install, entity_id, nonce)
+    facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
+    await log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
+    return session
+
+
+def _build_session(unsigned: UnsignedSession, install: ValidationInstall, entity_id: EntityId, nonce: int) -> Session:
+    """Build the session of an unsigned one that got an entity id, with the nonce of its installation."""
+    return Session(
         id=unsigned.id,
-        account=new.account,
-        chain_id=chain.chain_id,
-        key=new.key,
-        permissions=new.permissions,
+        account=unsigned.account,
+        chain_id=unsigned.chain_id,
+        key=unsigned.key,
+        permissions=unsigned.permissions,
         entity_id=entity_id,
         is_global=install.is_global,
         has_execution_hooks=install.has_execution_hooks,
         nonce=nonce,
-        deadline=new.deadline,
+        deadline=unsigned.deadline,
         call=install.call_data,
-        created_at=terms.now,
+        created_at=unsigned.created_at,
         holder=unsigned.holder,
     )
-    facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
-    await log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
-    return session
