@@ -11,7 +11,7 @@ from wallet_rpc.config.settings import SettingError
 from wallet_rpc.edge.accepting import WorkerShare
 from wallet_rpc.edge.listener import Shutdown
 
-READY, DRAIN, CUT = b"ready", b"drain", b"cut"
+LISTENING, DRAIN, CUT = b"listening", b"drain", b"cut"
 """Messages: a worker sends that it listens, or else the error of its start; the parent sends the other two."""
 
 
@@ -26,7 +26,7 @@ class ParentPipe:
 
     def report_ready(self) -> None:
         """Report that this worker listens."""
-        self._send(READY)
+        self._send(LISTENING)
 
     def report_error(self, error: SettingError) -> None:
         """Report why this worker cannot start."""

@@ -24,7 +24,7 @@ from wallet_rpc.domain.secret_text import mask_credentials
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.accepting import create_shares
 from wallet_rpc.edge.observe import log
-from wallet_rpc.edge.worker_pipe import CUT, DRAIN, READY, ParentPipe
+from wallet_rpc.edge.worker_pipe import CUT, DRAIN, LISTENING, ParentPipe
 
 _FORK = multiprocessing.get_context("fork")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -62,7 +62,7 @@ class _Worker:
         with suppress(EOFError, OSError):
             while self.connection.poll():
                 message = self.connection.recv_bytes()
-                if message == READY:
+                if message == LISTENING:
                     self.is_ready = True
                     log.info("worker_ready", worker=self.number, pid=self.process.pid)
                 else:
