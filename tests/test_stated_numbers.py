@@ -20,6 +20,8 @@ NUMBERS: dict[str, dict[str, float]] = {
     "devchain.accounts": {"BALANCE": 10_000 * 10**18},
     "devchain.admission": {"MAX_TRANSACTION_BYTES": 131_072},
     "devchain.block_index": {"RECENT_BLOCKS": 512},
+    "devchain.computation": {"MAX_INIT_CODE_BYTES": 49_152},
+    "devchain.program": {"MAX_STACK": 1024},
     "devchain.bundler": {"MAX_TOTAL_GAS": 45_000_000, "MAX_VERIFICATION_GAS": 15_000_000},
     "domain.gas": {"GAS_BITS": 120},
     "domain.guard": {"LAST_SECOND": 9_999_999_999},

@@ -275,9 +275,8 @@ async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(re
 async def test_the_bundlers_error_about_a_second_pending_delegation_is_passed_on(
     removal: RemovedDelegation,
 ) -> None:
-    removal.wallet.mempool.fails = [
-        Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")
-    ]
+    too_many = Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")
+    removal.wallet.mempool.fails = [too_many]
     await removal.send()
     await removal.relayer.mine()
     with pytest.raises(Rejected, match="too many pending transactions: 2"):
