@@ -11,10 +11,10 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark, ServerHealth
 from wallet_rpc.adapters.http_post import PostClient, PostFailed
@@ -24,9 +24,6 @@ from wallet_rpc.primitives import ChainId
 from wallet_rpc.time_budget import BUDGET_USED, STORE_SECONDS, require_seconds
 from wallet_rpc.time_limits import TimeLimit
 from wallet_rpc.wire import decode, parse_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _T = TypeVar("_T")
 
@@ -42,8 +39,10 @@ class ErrorObject:
 
 ErrorMapper: TypeAlias = Callable[[ErrorObject], WalletError]
 """Function from an upstream's error object to the error that the caller gets."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _BATCH_TICKS = 4
 """Event-loop ticks for which a read waits for others: the reads of nested `gather` calls start on different ticks."""
+_Work: TypeAlias = Callable[[], Awaitable[Any]]
 _UNSENT_REASONS = frozenset({DEPENDENCY_DOWN, WRONG_CHAIN, BUDGET_USED})
 """Reasons of errors for requests that were not sent."""
 
@@ -99,17 +98,8 @@ class JsonRpcClient:
 
         Raises: the error that `map_error` returns; LimitExceeded (answer_too_large); Unavailable.
         """
-        with self._deadline(self._limits.read_seconds, map_error, timeout_error=Unavailable):
-            for attempt in itertools.count(1):
-                self.health.require_usable()
-                try:
-                    return await self._enqueue(method, params, unbatched=unbatched)
-                except _NoAnswerError as error:
-                    if attempt >= self._limits.attempts or error.too_large:
-                        raise
-                pause = self._limits.backoff_seconds * 2 ** (attempt - 1)
-                await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  # spreads load, hides nothing
-        raise AssertionError  # pragma: no cover  # the loop ends by return or raise
+        attempts = partial(self._read, method, params, unbatched=unbatched)
+        return await self._limit(attempts, self._limits.read_seconds, map_error, timeout_error=Unavailable)
 
     async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
         """Return the result of a state-changing method; the request is sent once.
@@ -117,9 +107,8 @@ class JsonRpcClient:
         Raises: the error that `map_error` returns; OutcomeUnknown when the call may have taken effect; Unavailable when
         it did not.
         """
-        with self._deadline(self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown):
-            request = self._build_request(method, params)
-            return _extract_result(await self._post(request), request["id"])
+        sending = partial(self._write, method, params)
+        return await self._limit(sending, self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown)
 
     async def check_chain(self, chain_id: int) -> None:
         """Check that the server serves the chain; a failure marks it as not usable, until a probe succeeds.
@@ -142,15 +131,31 @@ class JsonRpcClient:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 
-    @contextmanager
-    def _deadline(
-        self, seconds: float, map_error: ErrorMapper | None, *, timeout_error: type[Unavailable]
-    ) -> Iterator[None]:
+    async def _read(self, method: str, params: Sequence[Any], *, unbatched: bool) -> Any:
+        for attempt in itertools.count(1):
+            self.health.require_usable()
+            try:
+                return await self._enqueue(method, params, unbatched=unbatched)
+            except _NoAnswerError as error:
+                if attempt >= self._limits.attempts or error.too_large:
+                    raise
+            pause = self._limits.backoff_seconds * 2 ** (attempt - 1)
+            await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  # spreads load, hides nothing
+        raise AssertionError  # pragma: no cover  # the loop ends by return or raise
+
+    async def _write(self, method: str, params: Sequence[Any]) -> Any:
+        request = self._build_request(method, params)
+        return _extract_result(await self._post(request), request["id"])
+
+    async def _limit(
+        self, work: _Work, seconds: float, map_error: ErrorMapper | None, *, timeout_error: type[Unavailable]
+    ) -> Any:
+        """Await work within its deadline, and map its errors to those of the caller."""
         self.health.require_usable()
         allowed = require_seconds(seconds, part=self.part, reserve=STORE_SECONDS)
         try:
             with TimeLimit.after(allowed):
-                yield
+                return await work()
         except _RpcError as failure:
             raise (self._unavailable_error if map_error is None else map_error)(failure.error) from None
         except _NoAnswerError as error:
@@ -238,7 +243,7 @@ class JsonRpcClient:
 
     async def _post(self, body: Any) -> Any:
         """Send one POST and return the response as parsed JSON."""
-        content = json.dumps(body, separators=(",", ":")).encode()
+        content = _encode(body).encode()
         try:
             response = await self._http.post(
                 self.url, content, connect_seconds=self._connect_seconds, max_bytes=self._limits.answer_bytes
