@@ -136,6 +136,7 @@ async def test_a_request_without_a_complete_response_may_have_been_received_and_
             await post(http, server.url)
 
         assert error_info.value.sent
+        assert KEY not in "".join(traceback.format_exception(error_info.value))
         assert server.requests == 1
 
 
