@@ -36,10 +36,10 @@ async def write_with_free_entity(
     and LimitExceeded. An address without code, record or transactions counts as an undeployed contract.
     """
     account = session.account
-    code = await chain.node.code(account)
+    code, sent = await asyncio.gather(chain.node.code(account), chain.node.transaction_count(account))
     delegate = delegate_of(code)
     is_delegated_elsewhere = delegate is not None and delegate not in DELEGATES
-    if is_delegated_elsewhere or (not code and await _is_external(ports, chain, account)):
+    if is_delegated_elsewhere or (not code and await _is_external(ports, account, sent)):
         raise build_not_delegated_error(chain, account, "params.account")
     choice = EntityChoice(random_start=_pick_random_start(ports) if code else None)
     while True:
@@ -60,8 +60,8 @@ async def write_with_free_entity(
         choice = replace(choice, at_least=EntityId(entity_id + 1))
 
 
-async def _is_external(ports: Ports, chain: ChainPorts, account: Address) -> bool:
-    """Return True when an address without code is an externally owned account, by its record or its transactions.
+async def _is_external(ports: Ports, account: Address, sent: int) -> bool:
+    """Return True when an address without code is an externally owned account, by its record or `sent` transactions.
 
     Such an account may have had sessions while it was delegated, and its state outlives the delegation. An undeployed
     contract has sent no transaction. A record that any caller could have created is not trusted: its address may be
@@ -72,7 +72,7 @@ async def _is_external(ports: Ports, chain: ChainPorts, account: Address) -> boo
         return False
     if record is not None and await is_confirmed(ports, record):
         return True
-    return await chain.node.transaction_count(account) > 0
+    return sent > 0
 
 
 def _pick_random_start(ports: Ports) -> int:
