@@ -63,7 +63,7 @@ check-chain: setup ## Replay every scenario on wallet-rpc's contracts and, where
 demo: .venv/.run contracts ## Show account, grant, allowed and denied calls on a running or new server (ARGS="--url http://…")
 	@exec $(BIN)/wallet-rpc demo $(ARGS)
 
-bench: setup ## Measure beside what else a user would install, and write specs/performance.md (ARGS=quick: a minute)
+bench: setup ## Compare with what else a user would install; write specs/performance.md (ARGS=quick: a minute)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: setup ## Kill, freeze, cut, slow and lie; print kills, calls, lost, twice, wrong (ARGS="--quick", an hour)

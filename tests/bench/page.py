@@ -36,7 +36,7 @@ growth of memory. Code: `tests/bench`. What the numbers mean for larger loads: [
 - Redis writes to disk before each reply (`appendfsync always`), for wallet-rpc and for the node server.
 - Each server is reached over HTTP, 16 keep-alive connections where the row names no number.
 
-| beside wallet-rpc | description |
+| compared with | description |
 | --- | --- |
 | echo | Starlette that returns the request's body, on uvicorn with its defaults |
 | node | `tests/bench/create_session.mjs`: 100 lines of node, viem and ioredis; the same response and record |
