@@ -141,7 +141,7 @@ class Address(Data):
 _NATIVE_TOKEN = bytes.fromhex("ee" * 20)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _to_checksum(address: bytes) -> str:
     digits = address.hex()
     return "0x" + "".join(
