@@ -116,13 +116,18 @@ def return_top(code: str) -> bytes:
         "5b5f600056",
         "6000600052602060002060005260206000f3",
         *(f"{'5f' * size}{call}" for call in ("f1", "f2", "f4", "fa") for size in range(8)),
+        *(
+            f"5f5f60205f5f60045af1505f5f5f5f{value}60995a{call}3d5f5260205260405ff3"
+            for value in ("6008", "60ff")
+            for call in ("f1", "f2")
+        ),
         "63ffffffff5f20",
         "63ffffffff51",
         "5f5463ffffffff55",
         "6007545f5460075f5500",
     ],
 )
-@pytest.mark.parametrize("gas", [0, 1, 2, 5, 20, 100, 2_120, 2_400, 30_000])
+@pytest.mark.parametrize("gas", [0, 1, 2, 5, 20, 100, 2_120, 2_400, GAS])
 def test_edge_of_a_segment_is_as_in_py_evm(code: str, gas: int) -> None:
     assert_same({FIRST: bytes.fromhex(code)}, gas, (3).to_bytes(32))
 
