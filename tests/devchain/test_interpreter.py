@@ -121,6 +121,7 @@ def return_top(code: str) -> bytes:
             for value in ("6008", "60ff")
             for call in ("f1", "f2")
         ),
+        *(f"5f195f525f60205260{size}602060205f5f60045af15060206020f3" for size in ("00", "01", "40")),
         "63ffffffff5f20",
         "63ffffffff51",
         "5f5463ffffffff55",
