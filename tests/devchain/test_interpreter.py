@@ -122,6 +122,11 @@ def return_top(code: str) -> bytes:
             for call in ("f1", "f2")
         ),
         *(f"5f195f525f60205260{size}602060205f5f60045af15060206020f3" for size in ("00", "01", "40")),
+        f"5f195f5260205f60205f5f73{TO_PRECOMPILE.hex()}5af13d60205260405260605ff3",
+        f"5f195f5260205f60205f5f73{DELEGATED.hex()}5af13d60205260405260605ff3",
+        f"5f195f5260205f60205f5f7f{'01' * 12}{'00' * 19}045af13d60205260405260605ff3",  # more than an address
+        "60015f555f5f5f5f305afa5f5260205ff3",  # a write in a static call
+        "60206101005f5e595f5260205ff3",  # MCOPY from behind the memory
         "63ffffffff5f20",
         "63ffffffff51",
         "5f5463ffffffff55",
