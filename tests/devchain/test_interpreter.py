@@ -133,6 +133,7 @@ def return_top(code: str) -> bytes:
         f"5f195f5260205f60205f5f7f{'01' * 12}{'00' * 19}045af13d60205260405260605ff3",  # more than an address
         "60015f555f5f5f5f305afa5f5260205ff3",  # a write in a static call
         "60206101005f5e595f5260205ff3",  # MCOPY from behind the memory
+        "6110005161200051",  # memory at its rising price
         "63ffffffff5f20",
         "63ffffffff51",
         "5f5463ffffffff55",
