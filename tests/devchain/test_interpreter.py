@@ -134,6 +134,8 @@ def return_top(code: str) -> bytes:
         "60015f555f5f5f5f305afa5f5260205ff3",  # a write in a static call
         "60206101005f5e595f5260205ff3",  # MCOPY from behind the memory
         "6110005161200051",  # memory at its rising price
+        "5f5f5f5f305afa5f5f5f5f600160995af15f5260205260405ff3",  # value sent in a static call
+        "3330146015575f5f5f5f5f305af1506001600755005b5f60075500",  # a callee's refund is taken back
         "63ffffffff5f20",
         "63ffffffff51",
         "5f5463ffffffff55",
