@@ -18,7 +18,7 @@ from tests.org_sessions.invalid_requests import INVALID, SECRET, installs, mirro
 from tests.org_sessions.org_client import CREATE, GET, LIST, REVOKE, OrgClient, OrgWallet
 from tests.support.constants import CHAINS, FRIEND
 from tests.support.registration import timestamp_in
-from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
+from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, short_id
 from wallet_rpc.domain.signature import WrappedSignature, wrap_erc6492
 from wallet_rpc.errors import InvalidParams, WalletError
 from wallet_rpc.primitives import Address, Data
@@ -100,7 +100,7 @@ async def test_a_deleted_unsigned_session_has_its_own_reason(wallet: OrgWallet) 
     assert isinstance(unsigned, RedisUnsigned)
     assert await link.command("DEL", unsigned.session_key(*location, grant.record_id)) == 1
     assert (await wallet.client.refusal(CREATE, **wallet.body())).reason == "grant_disagrees"
-    await link.command("ZADD", unsigned.index_keys(*location)[0], 1, grant.record_id.hex())
+    await link.command("ZADD", unsigned.index_keys(*location)[0], 1, short_id(grant.record_id))
 
     error = await wallet.client.refusal(CREATE, **wallet.body())
 
