@@ -80,7 +80,11 @@ async def test_without_wait_a_failover_loses_acknowledged_writes(sentinels: Sent
 async def test_a_store_leaves_a_frozen_master_and_one_that_became_a_replica(sentinels: SentinelProcesses) -> None:
     """The first of the URL's Sentinels does not exist."""
     url = sentinels.url.replace("@", f"@{HOST}:1,")
-    async with RedisStore.open(url, deadline_seconds=DEADLINE_SECONDS) as store:
+    async with (
+        RedisStore.open(url, deadline_seconds=DEADLINE_SECONDS) as store,
+        RedisStore.open(url, deadline_seconds=DEADLINE_SECONDS) as idle,
+    ):
+        await idle.check_writable()
         (facts,) = await store.verify()
         await store.calls.claim(a_call(), SIGNED)
         old = sentinels.master
@@ -90,6 +94,7 @@ async def test_a_store_leaves_a_frozen_master_and_one_that_became_a_replica(sent
         assert await store.calls.get(CHAIN, a_call().hash) == a_call()
         old.send(signal.SIGCONT)
         old.ask("REPLICAOF", HOST, sentinels.master.port)  # as the Sentinels do after ten seconds
+        await until(partial(_is_writable, idle))  # over its connection to the old master it gets READONLY first
         old.ask("CLIENT KILL", "TYPE", "normal")
 
         await asyncio.gather(*(store.check_writable() for _ in range(40)))
@@ -133,3 +138,11 @@ async def _verify(url: str) -> str:
         except Unavailable as error:
             return error.message
         return ""
+
+
+async def _is_writable(store: RedisStore) -> bool:
+    try:
+        await store.check_writable()
+    except Unavailable:
+        return False
+    return True

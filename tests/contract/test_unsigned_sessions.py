@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, NOW, a_session
 from tests.contract.unsigned import MANY, SOON, TRUSTED, an_unsigned_session
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.redis_unsigned import LAST_ENTITY_ID
+from wallet_rpc.adapters.redis_unsigned import _COMMON_TEXT, LAST_ENTITY_ID
 from wallet_rpc.domain.session_record import EntityChoice, UnsignedSession
 from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE, RESERVED_IDS
@@ -240,3 +241,6 @@ async def test_a_record_that_was_stored_by_an_earlier_server_is_read(store: Redi
     assert (found.entity_id, found.key, found.permissions) == (7, session.key, session.permissions)
     assert (found.holder, found.created_at, found.deadline) == (session.holder, session.created_at, session.deadline)
     assert await link.command("GET", key) == raw[:-1] + b"8"
+    assert (
+        hashlib.sha256(_COMMON_TEXT).hexdigest().startswith("a5822f2da9f242df")
+    )  # other records use other parts of it

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis, Sentinel
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from wallet_rpc.adapters.redis_pipeline import PipelinedServer
 
@@ -54,8 +54,8 @@ class SingleMaster:
         """Run one command on `key`. Raises: RedisError."""
         try:
             return await self.server.execute_command(*command)
-        except ReadOnlyError as error:
-            if self.sentinel is None:
+        except ResponseError as error:  # a script's error contains that of its command
+            if self.sentinel is None or not (isinstance(error, ReadOnlyError) or "READONLY" in str(error)):
                 raise
             self.server.close()  # this server was the master
             raise RedisConnectionError("the previous master is now a replica") from error
