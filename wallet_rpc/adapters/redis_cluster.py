@@ -45,8 +45,12 @@ class Cluster:
         """Shared connection to each node, by its name."""
 
     async def connect(self) -> None:
-        """Read the slots before the first command: without them redis-py 8.1 sends it to a random node."""
-        await self.client.initialize()
+        """Read the slots before the first command.
+
+        `RedisCluster.initialize` would also read the commands of a master that may be dead, and fail then.
+        """
+        if not self.client.nodes_manager.slots_cache:
+            await self.client.nodes_manager.initialize()
 
     async def read_mode(self) -> str:
         """Return the mode of the first known node that answers. Raises: RedisError when none does."""

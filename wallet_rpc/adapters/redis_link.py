@@ -151,7 +151,8 @@ class Link:
                 try:
                     return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
                 except NoScriptError:
-                    await self._topology.client.script_load(script.source)
+                    for master in await self._topology.masters():
+                        await master.execute_command("SCRIPT LOAD", script.source)
                     return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
 
         result, acknowledged = await self._ask(request)
