@@ -118,7 +118,8 @@ def run_cluster(*options: str, has_replica: bool = False) -> Iterator[ClusterPro
     With `has_replica` the first master has a replica, which has all its data.
     """
     with ExitStack() as stack:
-        fixed = "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"
+        # With the factor 0 a replica may be promoted however late: on a busy machine the first elections may fail.
+        fixed = "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0"
         nodes = [stack.enter_context(RedisProcess(*fixed, *options)) for _ in range(3)]
         bounds = [round(_SLOTS * number / len(nodes)) for number in range(len(nodes) + 1)]
         for number, node in enumerate(nodes):
