@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import os
 import signal
 import time
@@ -148,7 +149,7 @@ async def test_each_entry_of_a_batch_has_a_budget_of_its_own() -> None:
         return {"jsonrpc": "2.0", "id": entry["id"], "result": 1}
 
     dispatcher = JsonRpcDispatcher[Journal]((), Journal, fallback=forward)
-    await dispatcher.dispatch_value([request("a", id=1), request("b", id=2)])
+    await dispatcher.dispatch(json.dumps([request("a", id=1), request("b", id=2)]).encode())
 
     assert len(found) == 2
     assert abs(found[0] - found[1]) < 0.1

@@ -255,12 +255,6 @@ async def test_a_notification_that_fails_gets_no_response(entry: Any) -> None:
     assert await ask(entry) is None
 
 
-async def test_dispatch_value_accepts_and_returns_json_values() -> None:
-    answer = await dispatcher().dispatch_value([request("sum", [1, 2], id=1.5), request("ping")])
-
-    assert answer == [{"jsonrpc": "2.0", "result": 3, "id": 1.5}]
-
-
 async def test_an_entry_past_the_deadline_is_unavailable_and_the_others_succeed() -> None:
     journal = Journal()
     batch = [request("sum", [1, 2], id=1), request("wait", [{"name": "a", "seconds": 60}], id=2)]

@@ -6,14 +6,14 @@ import json
 from typing import Any, TypeVar
 
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.wire import decode, encode, parse_json
+from wallet_rpc.wire import decode, dump_json, parse_json
 
 _T = TypeVar("_T")
 
 
 def encode_record(kind: type[_T], record: _T) -> str:
     """Encode a record for storage, as compact JSON."""
-    return format_record(encode(kind, record))
+    return dump_json(kind, record).decode()
 
 
 def format_record(encoded: Any) -> str:

@@ -22,7 +22,7 @@ from wallet_rpc.wire import count_marks, parse_json
 Id: TypeAlias = str | int | float | None
 """The id of a request; the response has the same value, also for 0 and null."""
 ResponseObject: TypeAlias = dict[str, Any]
-"""One response object, as JSON values."""
+"""One response object, as JSON values; a result may be JSON text already (`EncodedResult`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,13 @@ class RequestObject:
     params: list[Any] | dict[str, Any]
     id: Id
     is_notification: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedResult:
+    """A result that is JSON text already."""
+
+    text: bytes
 
 
 def parse_body(body: bytes) -> Any:
@@ -171,6 +178,9 @@ def encode_response(response: ResponseObject | list[ResponseObject]) -> bytes:
     """Write a response as JSON text. Only a response object that cannot be written is replaced by an incident."""
     if isinstance(response, list):
         return b"[" + b",".join(encode_response(one) for one in response) + b"]"
+    result = response.get("result")
+    if isinstance(result, EncodedResult):
+        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (result.text, dump_json(response["id"]))
     try:
         return dump_json(response)
     except (TypeError, ValueError, RecursionError) as error:

@@ -84,10 +84,9 @@ class JsonRpcDispatcher(Generic[_C]):
         except Exception as raised:  # as in `_wrap_operation`: any exception becomes a response object
             error = to_wallet_error(raised, observe.UNREADABLE)
             return envelope.build_reply(self._reject(error, envelope.response_id(parsed)))
-        return envelope.build_reply(await self.dispatch_value(parsed))
+        return envelope.build_reply(await self._run(parsed))
 
-    async def dispatch_value(self, parsed: Any) -> ResponseObject | list[ResponseObject] | None:
-        """Handle a body that is already parsed, as `dispatch` does, and return JSON values."""
+    async def _run(self, parsed: Any) -> ResponseObject | list[ResponseObject] | None:
         call = _Call(self._context, asyncio.get_running_loop().time() + self._deadline_seconds)
         if not isinstance(parsed, list):
             return await self._run_entry(parsed, call)
@@ -186,7 +185,7 @@ def _wrap_operation(operation: Operation[_C, Any, Any]) -> RpcMethod:
         if not operation.has_own_limits:
             wire.check_size(params)
         request = wire.decode(operation.request, bind(params), at="params")
-        return await encode_result(operation, await operation.run(context, request))
+        return envelope.EncodedResult(await encode_result(operation, await operation.run(context, request)))
 
     async def run_method(call: _Call[_C], /, *positions: Any, **names: Any) -> Any:
         try:

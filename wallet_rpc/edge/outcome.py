@@ -42,11 +42,11 @@ async def run_until(work: Awaitable[_T], until: float) -> _T:
         raise Unavailable(text, reason="deadline") from None
 
 
-async def encode_result(operation: Operation[Any, Any, Any], answer: Any) -> Any:
-    """Convert the result of an operation to JSON values."""
+async def encode_result(operation: Operation[Any, Any, Any], answer: Any) -> bytes:
+    """Convert the result of an operation to JSON text."""
     if operation.has_long_answers:
-        return await compute(partial(wire.encode, operation.answer, answer))
-    return wire.encode(operation.answer, answer)
+        return await compute(partial(wire.dump_json, operation.answer, answer))
+    return wire.dump_json(operation.answer, answer)
 
 
 def to_wallet_error(raised: Exception, method: str) -> WalletError:

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet_rpc import wire
 from wallet_rpc.edge import error_formats
-from wallet_rpc.edge.envelope import dump_json
 from wallet_rpc.edge.guard import (
     BODY_SECONDS,
     ErrorMiddleware,
@@ -219,9 +218,9 @@ class _OperationHandler(Generic[_C]):
         _reject_other_organization(request)
         members = await self._read_input(request)
         until = asyncio.get_running_loop().time() + self._api.deadline_seconds
-        return dump_json(await run_until(self._run(context, members), until))
+        return await run_until(self._run(context, members), until)
 
-    async def _run(self, context: _C, members: dict[str, Any]) -> Any:
+    async def _run(self, context: _C, members: dict[str, Any]) -> bytes:
         try:
             value = wire.validate(self._operation.request, members)
         except wire.InvalidValue as invalid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -62,7 +62,7 @@ class GrantTypedData:
     domain: TypedDataDomain
     types: dict[str, tuple[TypedDataField, ...]]
     primary_type: str
-    message: dict[str, Any]
+    message: dict[str, str | int]
 
 
 @shape

@@ -1,7 +1,7 @@
 """Conversion of typed values from and to JSON; the only module that uses the internals of pydantic.
 
 `@shape` declares a JSON object, `@strict_shape` one that rejects unknown members. `decode` reads an object, `encode`
-writes it strictly (camelCase, absent instead of null, minimal hex) and `schema` returns its JSON Schema.
+and `dump_json` write it strictly (camelCase, absent instead of null, minimal hex), `schema` returns its JSON Schema.
 """
 
 from __future__ import annotations
@@ -181,13 +181,36 @@ def encode(kind: Any, value: Any) -> Any:
     Raises: ValueError (also as pydantic's serialization error) when a value does not have its declared type, or when a
     float is not finite. Both are bugs of this server.
     """
-    _reject_non_finite(value)
+    _reject_non_finite(kind, value)
     return _adapter(kind).dump_python(value, mode="json", by_alias=True, exclude_none=True, warnings="error")
 
 
-def _reject_non_finite(value: Any) -> None:
-    """Check that no float is NaN or infinite; pydantic writes such floats as null where the declared type is `Any`."""
-    pending = [value]
+def dump_json(kind: Any, value: Any) -> bytes:
+    """Convert `value` to compact JSON text in UTF-8, with the members that `encode` gives it. Raises: as `encode`."""
+    _reject_non_finite(kind, value)
+    return _adapter(kind).dump_json(value, by_alias=True, exclude_none=True, warnings="error")
+
+
+@cache
+def _may_hold_floats(kind: Any) -> bool:
+    """Return True for a type with a part that is declared as a float or as `Any`."""
+    return _contains_type(_adapter(kind).core_schema, frozenset({"float", "any"}))
+
+
+def _contains_type(part: Any, names: frozenset[str]) -> bool:
+    """Return True if a core schema, or a part of one, has a part of a type with one of these names."""
+    match part:
+        case dict():
+            return part.get("type") in names or any(_contains_type(inner, names) for inner in part.values())
+        case list() | tuple():
+            return any(_contains_type(inner, names) for inner in part)
+        case _:
+            return False
+
+
+def _reject_non_finite(kind: Any, value: Any) -> None:
+    """Check that no float is NaN or infinite, since pydantic writes null for such a float; see `_may_hold_floats`."""
+    pending = [value] if _may_hold_floats(kind) else []
     while pending:
         each = pending.pop()
         if isinstance(each, dict):
