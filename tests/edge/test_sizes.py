@@ -77,7 +77,7 @@ async def test_marks_within_a_string_do_not_count_as_values(text: str) -> None:
 
 
 async def test_an_operation_may_have_its_own_limits_and_long_results() -> None:
-    own = [replace(each, has_own_limits=True, has_long_answers=True) for each in OPERATIONS if each.name == "send"]
+    own = [replace(each, has_own_limits=True, is_long=lambda _: True) for each in OPERATIONS if each.name == "send"]
     calls = {"calls": [{"to": ADDRESS, "value": "0x1"}] * 5000}
 
     answer = await ask(request("send", [calls], id=1), JsonRpcDispatcher[Journal](own, Journal))

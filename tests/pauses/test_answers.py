@@ -66,8 +66,7 @@ async def _read_receipt(upstream: Rpc) -> None:
     )
     details = StatusDetails(data=StatusData(hash=Hash32(bytes(32))))
     status = CallsStatus(id=Data(b"\1"), chain_id=1, status=200, receipts=(receipt,), details=details)
-    encoded = json.loads(await encode_result(get_calls_status.OPERATION, status))
-    assert len(encoded["receipts"][0]["logs"]) == 10_000
+    assert (await encode_result(get_calls_status.OPERATION, status)).count(b'"topics"') == 10_000
 
 
 def longest_pause(request: Callable[[Rpc], Awaitable[None]], answer_text: str) -> float:

@@ -44,7 +44,7 @@ async def run_until(work: Awaitable[_T], until: float) -> _T:
 
 async def encode_result(operation: Operation[Any, Any, Any], answer: Any) -> bytes:
     """Convert the result of an operation to JSON text."""
-    if operation.has_long_answers:
+    if operation.is_long is not None and operation.is_long(answer):
         return await compute(partial(wire.dump_json, operation.answer, answer))
     return wire.dump_json(operation.answer, answer)
 

@@ -40,6 +40,10 @@ StatusCode: TypeAlias = Literal[100, 110, 115, 200, 400, 500]
 """The status codes of an atomic batch; `call_state.status_code` explains them."""
 
 
+_MAX_SHORT = 100
+"""The maximum number of logs and calls of an answer that is encoded at once, which takes about a millisecond."""
+
+
 @shape
 class GetCallsStatus:
     """The call id that `wallet_sendPreparedCalls` returned."""
@@ -195,6 +199,11 @@ def _describe_pending(operation_hash: Hash32, pending: PendingOperation | None, 
     return StatusData(hash=operation_hash, calls=calls, pending_bundle=bundle)
 
 
+def _is_long(status: CallsStatus) -> bool:
+    calls = status.details.data.calls if isinstance(status.details, StatusDetails) else None
+    return sum(len(receipt.logs) for receipt in status.receipts or ()) + len(calls or ()) > _MAX_SHORT
+
+
 OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     "wallet_getCallsStatus",
     GetCallsStatus,
@@ -203,6 +212,6 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     "Get the status of sent calls by the id that wallet_sendPreparedCalls returned.",
     (UnknownBundle,),
     positional=True,
-    has_long_answers=True,
+    is_long=_is_long,
     need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),
 )

@@ -40,6 +40,6 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     "Get the status of a swap; rejected when no quote provider is configured.",
     (UnknownBundle, UnsupportedCapability),
     positional=True,
-    has_long_answers=True,
+    is_long=lambda _: True,
     need=READ_ACCESS,
 )

@@ -21,6 +21,9 @@ from wallet_rpc.services.org_sessions import (
 )
 from wallet_rpc.wire import shape
 
+_MAX_SHORT = 10
+"""The maximum number of sessions of a page that is encoded at once, which takes about a millisecond."""
+
 
 @shape
 class ListOrgSessions:
@@ -71,6 +74,6 @@ OPERATION: Operation[Ports, ListOrgSessions, SessionPage] = Operation(
     run,
     "List the active sessions of the organisation, newest first.",
     need=READ_ACCESS,
-    has_long_answers=True,
+    is_long=lambda page: len(page.items) > _MAX_SHORT,
     rest=RestRoute(verb="GET", paths=(SESSIONS_PATH,), error_format=ErrorFormat.ORGANIZATION),
 )

@@ -79,8 +79,9 @@ class Operation(Generic[_C, _Q, _A]):
     """The accounts or owners of a request; a session token's wallet must be or own each of them. None: no check."""
     rest: RestRoute | None = None
     """The REST route; an operation with one is not a JSON-RPC method."""
-    has_long_answers: bool = False
-    """True if a response may hold thousands of values; it is then encoded outside the event loop."""
+    is_long: Callable[[_A], bool] | None = None
+    """Returns True for an answer that may hold thousands of values, which is encoded outside the event loop. None: no
+    answer does."""
     has_own_limits: bool = False
     """False: the parameters may hold `wire.MAX_REQUEST_VALUES` JSON values. True: the operation limits them itself."""
     authorize: Callable[[_C], Awaitable[None]] = _allow_all

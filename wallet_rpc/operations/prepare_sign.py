@@ -114,6 +114,6 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     "Get the payload that the owner's key signs for a message of the account; pass the signature to wallet_formatSign.",
     (UnsupportedChain,),
     need=READ_ACCESS,
-    has_long_answers=True,
+    is_long=lambda _: True,
     has_own_limits=True,
 )
