@@ -285,3 +285,11 @@ def test_a_document_states_lengths_and_bounds(mode: Any) -> None:
 )
 def test_a_rejected_value_is_shown_in_few_characters(value: Any, text: str) -> None:
     assert preview(value) == text
+
+
+def test_the_declared_type_decides_how_bytes_are_written() -> None:
+    address = Address.parse("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+
+    assert wire.encode(Address, address) == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    for value in (address, bytes(address)):
+        assert wire.encode(Data, value) == "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"

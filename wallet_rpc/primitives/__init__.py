@@ -6,10 +6,9 @@ Only this module and `integers` parse hex text. After decoding, an address is 20
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, NewType, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, NewType, Self, TypeAlias, TypeGuard
 
 from eth_hash.auto import keccak
-from eth_utils.address import is_checksum_formatted_address
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
@@ -47,10 +46,15 @@ __all__ = [
 
 
 def from_hex(value: object, expected: str) -> bytes:
-    """Parse `0x`-prefixed text with an even number of hex digits."""
-    if not isinstance(value, str) or HEX.fullmatch(value) is None or len(value) % 2:
-        raise malformed_error(expected, value)
-    return bytes.fromhex(value[2:])
+    """Parse `0x`-prefixed text with an even number of hex digits. Raises: PydanticCustomError (malformed)."""
+    if is_hex(value):
+        return bytes.fromhex(value[2:])
+    raise malformed_error(expected, value)
+
+
+def is_hex(value: object) -> TypeGuard[str]:
+    """Return True for `0x`-prefixed text with an even number of hex digits."""
+    return isinstance(value, str) and HEX.fullmatch(value) is not None and len(value) % 2 == 0
 
 
 class Data(bytes):
@@ -75,10 +79,9 @@ class Data(bytes):
         """Parse the JSON text. Raises: PydanticCustomError (malformed)."""
         if isinstance(value, cls):
             return value
-        raw = from_hex(value, cls.describe_format())
-        if cls.size is not None and len(raw) != cls.size:
-            raise malformed_error(cls.describe_format(), value)
-        return cls(raw)
+        if is_hex(value) and (cls.size is None or len(value) == 2 + 2 * cls.size):
+            return cls(bytes.fromhex(value[2:]))
+        raise malformed_error(cls.describe_format(), value)
 
     def hex0x(self) -> str:
         """Return the JSON text."""
@@ -108,7 +111,7 @@ def _make_serializer(cls: type[Data]) -> Any:
     def write(value: object) -> str:
         if not isinstance(value, bytes):
             raise TypeError(f"expected {cls.__name__}, got {type(value).__name__}")
-        return cls(value).hex0x()
+        return value.hex0x() if type(value) is cls else cls(value).hex0x()
 
     return write
 
@@ -129,7 +132,8 @@ class Address(Data):
         address = super().parse(value)
         if not isinstance(value, str) or address == _NATIVE_TOKEN:
             return address
-        if is_checksum_formatted_address(value) and value[2:] != address.hex0x()[2:]:
+        digits = value[2:]
+        if digits.lower() != digits != digits.upper() and digits != address.hex0x()[2:]:
             raise malformed_error("an address with a correct EIP-55 checksum", value)
         return address
 
@@ -144,10 +148,9 @@ _NATIVE_TOKEN = bytes.fromhex("ee" * 20)
 @lru_cache(maxsize=1 << 12)
 def _to_checksum(address: bytes) -> str:
     digits = address.hex()
-    return "0x" + "".join(
-        digit.upper() if nibble > "7" else digit
-        for digit, nibble in zip(digits, keccak(digits.encode()).hex(), strict=False)
-    )
+    marks = keccak(digits.encode()).hex()  # 64, of which the first 40 count
+    cased = [upper if mark > "7" else lower for lower, upper, mark in zip(digits, digits.upper(), marks, strict=False)]
+    return "0x" + "".join(cased)
 
 
 class Hash32(Data):
