@@ -9,6 +9,7 @@ from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.wire import decode, dump_json, parse_json
 
 _T = TypeVar("_T")
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode_record(kind: type[_T], record: _T) -> str:
@@ -18,7 +19,7 @@ def encode_record(kind: type[_T], record: _T) -> str:
 
 def format_record(encoded: Any) -> str:
     """Format the JSON of a record for storage."""
-    return json.dumps(encoded, separators=(",", ":"))
+    return _COMPACT.encode(encoded)
 
 
 def decode_record(kind: type[_T], text: bytes, *, version: int) -> _T:

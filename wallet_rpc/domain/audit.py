@@ -237,4 +237,7 @@ def _hash(value: dict[str, Any]) -> str:
 
 def canonical_json(value: Any) -> str:
     """Encode a value as JSON with sorted keys, without spaces and without escapes of non-ASCII characters."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -6,7 +6,6 @@ Two attempts at once do no harm, because a nonce is used once, but cost requests
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +32,7 @@ from wallet_rpc.services.call_records import change_record
 from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, relayer_of
 from wallet_rpc.services.root_causes import find_root_cause
 from wallet_rpc.services.witnesses import find_recent_nonce_use, read_hint
-from wallet_rpc.wire import decode, encode, parse_json
+from wallet_rpc.wire import decode, dump_json, parse_json
 
 _CONFLICTS = frozenset({AUTHORIZATION_NONCE, "authorization_pending"})
 """Reasons of refusals because of a pending operation with an authorization, which pass once that one is included."""
@@ -65,7 +64,7 @@ def encode_authorization(authorization: Any) -> str:
 
 
 def _to_json(kind: Any, value: Any) -> str:
-    return json.dumps(encode(kind, value), separators=(",", ":"))
+    return dump_json(kind, value).decode()
 
 
 async def attempt(ports: Ports, chain: ChainPorts, record: CallRecord, signed: str) -> tuple[CallRecord, AttemptResult]:
