@@ -23,6 +23,8 @@ _SESSIONS = 5
 _PAUSE_SECONDS = 0.1
 """Pause of a client before its next round: memory, not speed, is measured."""
 _SAMPLE_SECONDS = 2.0
+_EMPTY_BLOCKS = 32
+"""Empty blocks between two samples: anvil suggests the tip of recent blocks, and Alto pays more than is suggested."""
 
 
 @dataclass
@@ -77,6 +79,7 @@ async def measure_growth(parts: Parts, minutes: float) -> dict[str, Growth]:
         "alto": _Samples(alto.resident_bytes),
     }
     embedded, anvil = await parts.embedded_holders(_CLIENTS), await parts.anvil_holders(_CLIENTS)
+    node = await Connection.open(parts.anvil().url)
     ends = time.monotonic() + 60 * minutes
     loads = [_Load(dev.url, ends), _Load(serve.url, ends)]
     async with asyncio.TaskGroup() as clients:
@@ -87,8 +90,10 @@ async def measure_growth(parts: Parts, minutes: float) -> dict[str, Growth]:
             for each in samples.values():
                 each.take()
             report(f"memory: {(ends - time.monotonic()) / 60:.1f} minutes left")
+            await node.rpc("anvil_mine", hex(_EMPTY_BLOCKS))
             await asyncio.sleep(_SAMPLE_SECONDS)
     report("")
+    node.close()
     numbers = {"dev": loads[0], "embedded chain": loads[0], "serve": loads[1], "alto": loads[1]}
     found = {name: each.growth(minutes, numbers[name].operations) for name, each in samples.items()}
     for name, growth in found.items():
