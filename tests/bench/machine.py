@@ -6,11 +6,11 @@ import json
 import os
 import platform
 import re
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench.parts import HERE
+from tests.clients.npm import run_program
 from tests.stack.installing import HERE as STACK
 from wallet_rpc import __version__
 from wallet_rpc.devchain.build import find_node_js
@@ -28,14 +28,16 @@ def describe_machine() -> str:
 
 def list_versions(redis_version: str) -> dict[str, str]:
     """Return the version of each program and library that the measurements depend on."""
-    node = subprocess.run([find_node_js().node, "--version"], capture_output=True, text=True, check=True)  # noqa: S603  # the Node.js of the build
+    node = find_node_js()
+    run = run_program(node, node.node, "--version")
+    run.check_returncode()
     packages = {**_pinned(HERE), **_pinned(STACK)}
     return {
         "wallet-rpc": __version__,
         "Python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
         "Redis": redis_version,
-        "Node.js": node.stdout.strip().removeprefix("v"),
+        "Node.js": run.stdout.strip().removeprefix("v"),
         "viem": packages["viem"],
         "ioredis": packages["ioredis"],
         "anvil": packages["@foundry-rs/anvil"],

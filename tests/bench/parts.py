@@ -54,7 +54,7 @@ class Parts:
                 await store.directory.add_key(record)
             async with Redis(unix_socket_path=str(server.socket)) as redis:
                 text = f'{{"id":"{record.id}","digest":"{record.digest}"}}'
-                await redis.execute_command("HSET", f"node:{{key:{record.digest}}}", "record", text)  # type: ignore[no-untyped-call]  # redis has no type for it
+                await redis.hset(f"node:{{key:{record.digest}}}", "record", text)
         found: RedisServer = self.started["redis"]
         return found
 

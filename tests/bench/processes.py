@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import end_process
 from wallet_rpc.adapters.redis_server import bind_to_thread
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -101,7 +102,7 @@ def run_server(
     """Run a server until the block or this thread ends; it prints its URL when it is ready, its log goes to a file."""
     output, log = folder / f"{name}.out", folder / f"{name}.log"
     with output.open("wb") as out, log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603  # the project's own commands and pinned packages
+        process = subprocess.Popen(  # noqa: S603  # each row states its command: a module of the project or a pinned package
             bind_to_thread(*map(str, command)),
             env={**os.environ, **(environ or {})},
             cwd=folder,
@@ -112,12 +113,7 @@ def run_server(
     try:
         yield Served(_wait_for(output, announces, process), process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, seconds=20)
 
 
 def _wait_for(output: Path, pattern: str, process: subprocess.Popen[bytes]) -> str:

@@ -129,7 +129,7 @@ class _Running:
 
 def simulate(mix: Mix, arrivals: Arrivals, *, load: float, seconds: float, seed: int = 1) -> dict[str, list[float]]:
     """Return the latencies of each kind of request, in seconds, for a process that is busy `load` of the time."""
-    source = random.Random(seed)  # noqa: S311  # a simulation, repeatable
+    source = random.Random(seed)  # noqa: S311  # the same arrivals for the same seed; no secret
     numbers = itertools.count()
     ready: list[tuple[float, int, _Running]] = []
     for at in arrivals.times(load / mix.cpu, seconds, source):

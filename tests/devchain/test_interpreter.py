@@ -68,7 +68,7 @@ def assert_same(codes: dict[bytes, bytes], gas: int = GAS, data: bytes = b"") ->
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_random_code_runs_as_in_py_evm(seed: int) -> None:
-    random = Random(seed)  # noqa: S311  # a test's
+    random = Random(seed)  # noqa: S311  # the same code for the same seed; no secret
     gas = random.choice([GAS, GAS, GAS, random.randrange(20_000)])
     assert_same({FIRST: random_code(random), SECOND: random_code(random)}, gas, random.randbytes(70))
 
@@ -77,7 +77,7 @@ def test_random_code_runs_as_in_py_evm(seed: int) -> None:
 @pytest.mark.parametrize("is_constant", [False, True])
 def test_instruction_computes_as_in_py_evm(opcode: int, is_constant: bool) -> None:
     """The operands are constants of the code, or words that it reads from the call data."""
-    random = Random(opcode)  # noqa: S311  # a test's
+    random = Random(opcode)  # noqa: S311  # the same operands in each run; no secret
     for _ in range(8):
         words = [random_word(random) for _ in range(random.randrange(2, 6))]
         data = b"" if is_constant else b"".join(word.to_bytes(32) for word in words)

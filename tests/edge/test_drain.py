@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ import pytest
 from tests.edge.draining_server import LARGE_BYTES
 from tests.edge.raw_http import Raw, head, post
 from tests.edge.rest_sample import HOME
+from tests.support.processes import run_watched
 from wallet_rpc.edge.accepting import Acceptor
 from wallet_rpc.edge.connections import ConnectionLimits, Connections
 from wallet_rpc.edge.drain import CUT_TEXT
@@ -72,15 +72,9 @@ def serve(folder: Path, *, drain: float = LONG, work: float = 0.0) -> Iterator[D
     command = [sys.executable, "-m", "tests.edge.draining_server", str(drain), str(work)]
     with (
         (folder / "log").open("w+") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,  # noqa: S603  # this package
+        run_watched(command, stdout=subprocess.PIPE, stderr=log) as process,
     ):
-        watchdog = threading.Timer(60, process.kill)  # a server that does not say what a test waits for
-        watchdog.start()
-        try:
-            yield Draining(process, log)
-        finally:
-            watchdog.cancel()
-            process.kill()
+        yield Draining(process, log)
 
 
 def pause(name: str, seconds: float) -> dict[str, Any]:

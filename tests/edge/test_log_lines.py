@@ -89,7 +89,7 @@ log.info("after")
 
 
 def test_lines_of_forked_processes_are_whole_and_none_is_lost() -> None:
-    run = subprocess.run(  # noqa: S603  # the program above
+    run = subprocess.run(  # noqa: S603  # runs `_FORKS`, a constant of this file
         [sys.executable, "-c", _FORKS], capture_output=True, text=True, timeout=120, check=True
     )
 

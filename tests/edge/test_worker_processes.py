@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +21,7 @@ import pytest
 
 from tests.e2e.process import is_running, until
 from tests.edge.worker_server import STATUS
+from tests.support.processes import run_watched
 from wallet_rpc.edge.accepting import Acceptor, WorkerShare, create_shares
 from wallet_rpc.edge.connections import ConnectionLimits, Connections
 from wallet_rpc.edge.worker_processes import MAX_FAILED_STARTS
@@ -32,7 +32,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are watche
 class Parent:
     """The parent process, its log and the file that says how its workers start."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self.process = process
         self.start = folder / "start"
         self._log, self._printed = folder / "log", folder / "printed"
@@ -67,15 +67,9 @@ def run_parent(folder: Path, start: str = "") -> Iterator[Parent]:
     with (
         (folder / "log").open("w") as log,
         (folder / "printed").open("w") as printed,
-        subprocess.Popen(command, stdout=printed, stderr=log) as process,  # noqa: S603  # this package
+        run_watched(command, stdout=printed, stderr=log) as process,  # its workers end with it
     ):
-        watchdog = threading.Timer(60, process.kill)  # a parent that does not do what a test waits for
-        watchdog.start()
-        try:
-            yield Parent(process, folder)
-        finally:
-            watchdog.cancel()
-            process.kill()  # its workers end with it
+        yield Parent(process, folder)
 
 
 @linux

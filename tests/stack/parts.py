@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 
 from tests.stack.installing import HERE, alto_script, anvil_program
+from tests.support.processes import end_process
 from wallet_rpc.adapters.redis_server import bind_to_thread
 from wallet_rpc.devchain.accounts import MNEMONIC, derive
 from wallet_rpc.devchain.build import NodeJs
@@ -69,12 +70,7 @@ def _process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[str
             raise NotStarted(f"{Path(command[0]).name} ended: {log.read_text()[-2000:]}")
         yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, seconds=_STOP_SECONDS)
 
 
 def _answers(url: str) -> bool:

@@ -180,14 +180,14 @@ def encode_response(response: ResponseObject | list[ResponseObject]) -> bytes:
         return b"[" + b",".join(encode_response(one) for one in response) + b"]"
     result = response.get("result")
     if isinstance(result, EncodedResult):
-        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (result.text, dump_json(response["id"]))
+        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (result.text, _dump_json(response["id"]))
     try:
-        return dump_json(response)
+        return _dump_json(response)
     except (TypeError, ValueError, RecursionError) as error:
-        return dump_json(error_response(log_incident(error), response["id"]))
+        return _dump_json(error_response(log_incident(error), response["id"]))
 
 
-def dump_json(value: Any) -> bytes:
+def _dump_json(value: Any) -> bytes:
     """Write a value as JSON text.
 
     Raises: ValueError, TypeError or RecursionError for what JSON lacks: NaN, byte strings, lone surrogates, cycles.

@@ -13,7 +13,6 @@ from typing import Any, assert_never
 from starlette.responses import Response
 
 from wallet_rpc import wire
-from wallet_rpc.edge.envelope import dump_json
 from wallet_rpc.edge.guard import JsonResponse
 from wallet_rpc.edge.request_context import current_context
 from wallet_rpc.errors import InvalidParams, Unavailable, WalletError
@@ -139,7 +138,7 @@ def rest_error_response(
             content = TokenError(status_code=status, message=message, error=_PHRASES.get(status))
         case _:
             assert_never(error_format)
-    body = dump_json(wire.encode(ERROR_TYPES[error_format], content))
+    body = wire.dump_json(ERROR_TYPES[error_format], content)
     return JsonResponse(body, status, {**_headers(status, error), **(headers or {})})
 
 
