@@ -84,8 +84,13 @@ def test_an_invalid_value_is_never_written(change: dict[str, Any]) -> None:
 )
 def test_values_outside_json_are_never_written(number: float, wrap: Any) -> None:
     for kind, value in ((Any, wrap(number)), (dict[str, Any], {"a": wrap(number)}), (tuple[Any, ...], (wrap(number),))):
-        with pytest.raises(ValueError, match="JSON has no "):
-            wire.encode(kind, value)
+        for write in (wire.encode, wire.dump_json):
+            with pytest.raises(ValueError, match="JSON has no "):
+                write(kind, value)
+
+
+def test_a_null_within_a_value_is_written() -> None:
+    assert wire.dump_json(dict[str, Any], {"a": [None, 1.5]}) == b'{"a":[null,1.5]}'
 
 
 def test_an_object_of_the_wire_does_not_change() -> None:

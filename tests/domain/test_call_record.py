@@ -37,7 +37,7 @@ receipts = st.builds(
     block_number=numbers,
     gas_used=numbers,
     transaction_hash=hashes,
-)
+).map(lambda receipt: wire.encode(CallReceipt, receipt))
 attempts = st.builds(
     DeliveryAttempt,
     at=seconds,

@@ -16,12 +16,12 @@ from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.http_post import HttpClient
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.upstream_proxy import UpstreamProxy
-from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.edge.outcome import encode_result
 from wallet_rpc.operations import get_calls_status
 from wallet_rpc.operations.get_calls_status import CallsStatus, StatusData, StatusDetails
 from wallet_rpc.primitives import Data, Hash32
+from wallet_rpc.services.witnesses import build_receipt
 
 pytestmark = pytest.mark.usefixtures("collector")
 MAX_RESPONSE_BYTES = 4 << 20
@@ -56,14 +56,7 @@ async def _read_receipt(upstream: Rpc) -> None:
     """Read the receipt of a call with thousands of logs from the bundler, and encode its status for the caller."""
     found = await HttpBundler(upstream).receipt(Hash32(bytes(32)))
     assert found is not None
-    receipt = CallReceipt(
-        logs=tuple(CallLog(address=log.address, data=Data(log.data), topics=log.topics) for log in found.logs),
-        status="0x1",
-        block_hash=found.block_hash,
-        block_number=found.block_number,
-        gas_used=found.gas_used,
-        transaction_hash=found.transaction_hash,
-    )
+    receipt = build_receipt(found, succeeded=True)
     details = StatusDetails(data=StatusData(hash=Hash32(bytes(32))))
     status = CallsStatus(id=Data(b"\1"), chain_id=1, status=200, receipts=(receipt,), details=details)
     assert (await encode_result(get_calls_status.OPERATION, status)).count(b'"topics"') == 10_000

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.wire import decode, dump_json, parse_json
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.wire import dump_json, load_json, parse_json
 
 _T = TypeVar("_T")
+
+
+class Versioned(Protocol):
+    """A record with the number of its version."""
+
+    @property
+    def version(self) -> int:
+        """The version of the record's format."""
+
+
+_V = TypeVar("_V", bound=Versioned)
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -22,19 +33,24 @@ def format_record(encoded: Any) -> str:
     return _COMPACT.encode(encoded)
 
 
-def decode_record(kind: type[_T], text: bytes, *, version: int) -> _T:
+def decode_record(kind: type[_V], text: bytes, *, version: int) -> _V:
     """Decode a stored record.
 
     Raises: Unavailable when a newer server wrote the record in a version unknown to this server; ValueError when the
     record is malformed, which is not the caller's error.
     """
-    value = parse_json(text)
-    if value["version"] > version:
-        raise newer_record_error(kind.__name__.lower(), value["version"], version)
     try:
-        return decode(kind, value, at=kind.__name__)
-    except InvalidParams as error:
+        record = load_json(kind, text)
+    except ValueError as error:
+        _check_version(kind, parse_json(text)["version"], version)
         raise ValueError(f"the stored {kind.__name__} record is malformed") from error
+    _check_version(kind, record.version, version)
+    return record
+
+
+def _check_version(kind: type[Any], found: int, known: int) -> None:
+    if found > known:
+        raise newer_record_error(kind.__name__.lower(), found, known)
 
 
 def newer_record_error(noun: str, found: int, known: int) -> Unavailable:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from wallet_rpc.domain.call_state import CallState, Evidence, next_state
-from wallet_rpc.domain.receipt import CallReceipt
+from wallet_rpc.domain.receipt import CallReceipt, EncodedReceipt
 from wallet_rpc.primitives import (
     Address,
     BlockNumber,
@@ -24,7 +24,7 @@ from wallet_rpc.primitives import (
     UnixSeconds,
     WeiPerGas,
 )
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import decode, shape
 
 CALL_VERSION = 2
 """Format version of the call records that this code writes."""
@@ -94,7 +94,7 @@ class CallRecord:
     """Random mark of that process's lease, so that two equal writes are told apart."""
     error: dict[str, Any] | None = None
     """Why no bundler took the call, or why it cannot be included, as callers get it: code, message, reason, data."""
-    receipt: CallReceipt | None = None
+    receipt: EncodedReceipt | None = None
     """The receipt of an included call."""
     revert_data: Data = Data()
     """Revert data of an included call that reverted."""
@@ -112,7 +112,11 @@ class CallRecord:
     @property
     def succeeded(self) -> bool:
         """True if the receipt reports success."""
-        return self.receipt is not None and self.receipt.status == "0x1"
+        return self.receipt is not None and self.receipt["status"] == "0x1"
+
+    def read_receipt(self) -> CallReceipt | None:
+        """Decode the receipt."""
+        return None if self.receipt is None else decode(CallReceipt, self.receipt, at="receipt")
 
     def after(self, evidence: Evidence, **changes: Any) -> CallRecord:
         """Return the record after `evidence`, with further `changes`; a final record stays as it is."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from wallet_rpc.primitives import Address, BlockNumber, Data, Gas, Hash32
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import JsonOf, shape
 
 
 @shape
@@ -27,3 +27,7 @@ class CallReceipt:
     block_number: BlockNumber
     gas_used: Gas
     transaction_hash: Hash32
+
+
+EncodedReceipt: TypeAlias = Annotated[dict[str, Any], JsonOf(CallReceipt)]
+"""A receipt in its JSON form, in which it is stored and reported; it may have hundreds of logs."""

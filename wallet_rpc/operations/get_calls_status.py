@@ -23,7 +23,7 @@ from wallet_rpc.domain.prepared import (
     format_call_id,
     parse_call_id,
 )
-from wallet_rpc.domain.receipt import CallReceipt
+from wallet_rpc.domain.receipt import EncodedReceipt
 from wallet_rpc.errors import UnknownBundle
 from wallet_rpc.operations.access_control import is_of_caller
 from wallet_rpc.operations.operation import Operation
@@ -102,7 +102,7 @@ class CallsStatus:
     chain_id: ChainId
     atomic: bool = True
     status: StatusCode
-    receipts: tuple[CallReceipt, ...] | None = None
+    receipts: tuple[EncodedReceipt, ...] | None = None
     details: Annotated[StatusDetails | DelegationStatus, Field(discriminator="type")]
 
 
@@ -201,7 +201,7 @@ def _describe_pending(operation_hash: Hash32, pending: PendingOperation | None, 
 
 def _is_long(status: CallsStatus) -> bool:
     calls = status.details.data.calls if isinstance(status.details, StatusDetails) else None
-    return sum(len(receipt.logs) for receipt in status.receipts or ()) + len(calls or ()) > _MAX_SHORT
+    return sum(len(receipt["logs"]) for receipt in status.receipts or ()) + len(calls or ()) > _MAX_SHORT
 
 
 OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(

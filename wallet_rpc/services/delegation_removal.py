@@ -10,7 +10,7 @@ from wallet_rpc.domain.authorization import Authorization, SignedAuthorization, 
 from wallet_rpc.domain.call_record import CallKind, CallRecord
 from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.prepared import authorization_hash
-from wallet_rpc.domain.receipt import CallReceipt
+from wallet_rpc.domain.receipt import EncodedReceipt
 from wallet_rpc.errors import InvalidParams, StaleNonce, WalletError
 from wallet_rpc.ports import ChainPorts, Ports, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
@@ -121,7 +121,7 @@ async def examine_removal(ports: Ports, chain: ChainPorts, record: CallRecord) -
     if receipt is not None:
         is_applied = await _is_applied(chain, record, block=receipt.block_number)
         outcome = Evidence.SUCCESS_CONFIRMED if is_applied else Evidence.REVERT_CONFIRMED
-        stored = replace(build_receipt(receipt), status="0x1" if is_applied else "0x0")
+        stored = build_receipt(receipt, succeeded=is_applied)
         is_final = has_depth(chain, receipt.block_number, latest)
         return Examination(change=lambda one: _include(one, stored, outcome if is_final else Evidence.IN_BLOCK))
     return await _examine_without_receipt(ports, chain, record, count)
@@ -141,7 +141,7 @@ async def _examine_without_receipt(ports: Ports, chain: ChainPorts, record: Call
     return Examination(change=lambda one: one.after(Evidence.NONCE_USED, error=_authorization_used_error(one)))
 
 
-def _include(record: CallRecord, receipt: CallReceipt, outcome: Evidence) -> CallRecord:
+def _include(record: CallRecord, receipt: EncodedReceipt, outcome: Evidence) -> CallRecord:
     return record.after(Evidence.IN_BLOCK, receipt=receipt).after(outcome)
 
 

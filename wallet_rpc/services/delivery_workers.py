@@ -179,7 +179,7 @@ class DeliveryWorkers:
 
     async def _check_finality(self, chain: ChainPorts, record: CallRecord) -> int | None:
         """Report a confirmed call whose block was replaced since; its status stays as it is."""
-        receipt = record.receipt
+        receipt = record.read_receipt()
         if receipt is None or record.kind is not CallKind.USER_OPERATION:
             return None
         check_at = record.final_at + FINALITY_CHECK_SECONDS

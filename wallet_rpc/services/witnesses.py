@@ -11,16 +11,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.receipt import CallLog, CallReceipt
+from wallet_rpc.domain.receipt import CallLog, CallReceipt, EncodedReceipt
 from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.ports import NO_LOGS, ChainPorts, NonceUse, OperationReceipt, PendingOperation, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 from wallet_rpc.services.call_failures import expired_error, nonce_used_error
+from wallet_rpc.wire import encode
 
 _T = TypeVar("_T")
 
@@ -62,7 +63,8 @@ async def examine(chain: ChainPorts, record: CallRecord) -> Examination:
         receipt = await search.find_hinted_receipt(hint)
     if receipt is not None:
         return Examination(change=partial(_include, chain, receipt, latest), pending=pending)
-    if record.receipt is not None and not await _is_replaced(chain, record.receipt):
+    known = record.read_receipt()
+    if known is not None and not await _is_replaced(chain, known):
         return Examination(pending=pending)  # the node that answered lags behind the one that showed the block
     if next_nonce > record.nonce:
         return await _examine_nonce_use(chain, record, search, latest, pending)
@@ -133,7 +135,7 @@ class _Search:
 
     async def find_receipt(self) -> OperationReceipt | None:
         """Return the call's receipt as the node has it: in the known transaction, else by its event."""
-        known = self._record.receipt
+        known = self._record.read_receipt()
         receipt = None if known is None else await self._read_receipt(known.transaction_hash)
         return await self._find_event() if receipt is None else receipt
 
@@ -178,7 +180,8 @@ class _Search:
 
 def _include(chain: ChainPorts, receipt: OperationReceipt, latest: int, record: CallRecord) -> CallRecord:
     revert_data = Data(receipt.revert_reason)
-    included = record.after(Evidence.IN_BLOCK, receipt=build_receipt(receipt), revert_data=revert_data)
+    stored = build_receipt(receipt, succeeded=receipt.success)
+    included = record.after(Evidence.IN_BLOCK, receipt=stored, revert_data=revert_data)
     if not has_depth(chain, receipt.block_number, latest):
         return included
     return included.after(Evidence.SUCCESS_CONFIRMED if receipt.success else Evidence.REVERT_CONFIRMED)
@@ -210,16 +213,17 @@ async def read_hint(answer: Awaitable[_T | None]) -> _T | None:
         return None
 
 
-def build_receipt(receipt: OperationReceipt | TransactionReceipt) -> CallReceipt:
+def build_receipt(receipt: OperationReceipt | TransactionReceipt, *, succeeded: bool) -> EncodedReceipt:
     """Convert a receipt to the form in which it is stored and reported."""
-    return CallReceipt(
+    parts = CallReceipt(
         logs=tuple(CallLog(address=log.address, data=Data(log.data), topics=log.topics) for log in receipt.logs),
-        status="0x1" if receipt.success else "0x0",
+        status="0x1" if succeeded else "0x0",
         block_hash=receipt.block_hash,
         block_number=receipt.block_number,
         gas_used=receipt.gas_used,
         transaction_hash=receipt.transaction_hash,
     )
+    return cast("EncodedReceipt", encode(CallReceipt, parts))
 
 
 async def examine_unrecorded(

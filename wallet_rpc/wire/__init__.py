@@ -11,9 +11,9 @@ from functools import cache
 from math import isfinite
 from typing import Any, Literal, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, TypeAdapter, model_validator
+from pydantic import ConfigDict, GetJsonSchemaHandler, TypeAdapter, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import SchemaValidator, ValidationError, from_json
+from pydantic_core import SchemaValidator, ValidationError, core_schema, from_json
 
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.wire.error_texts import find_error_path, find_error_reason, format_error
@@ -187,8 +187,32 @@ def encode(kind: Any, value: Any) -> Any:
 
 def dump_json(kind: Any, value: Any) -> bytes:
     """Convert `value` to compact JSON text in UTF-8, with the members that `encode` gives it. Raises: as `encode`."""
-    _reject_non_finite(kind, value)
-    return _adapter(kind).dump_json(value, by_alias=True, exclude_none=True, warnings="error")
+    text = _adapter(kind).dump_json(value, by_alias=True, exclude_none=True, warnings="error")
+    if b"null" in text:  # pydantic writes null for a float that is not finite
+        _reject_non_finite(kind, value)
+    return text
+
+
+def load_json(kind: type[_T], text: bytes) -> _T:
+    """Convert JSON text that this server wrote with `dump_json` to a `kind`. Raises: ValueError, for the log only."""
+    schema: Any = kind
+    return cast("_T", _adapter(schema).validator.validate_json(text))
+
+
+class JsonOf:
+    """Description of a value that stays JSON: `Annotated[dict[str, Any], JsonOf(kind)]` is an encoded `kind`.
+
+    Such a value is passed on without being decoded and encoded again; its JSON Schema is that of `kind`.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def __get_pydantic_json_schema__(self, _: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return a reference to the JSON Schema of the kind."""
+        described: Any = _adapter(self._kind).core_schema
+        reference = core_schema.definition_reference_schema(described["ref"])
+        return handler(core_schema.definitions_schema(reference, [described]))
 
 
 @cache
