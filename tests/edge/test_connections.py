@@ -60,7 +60,7 @@ def patient(**seconds: float) -> ConnectionLimits:
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Address]:
     """Serve with short limits on all waits except that for the next request."""
-    with serve_on_uvloop(BusyApp(), patient(HEAD=0.3, REST=0.3, READING=0.3, CLOSE=0.3)) as at:
+    with serve_on_uvloop(BusyApp(), patient(HEAD=0.3, BODY=0.3, REST=0.3, READING=0.3, CLOSE=0.3)) as at:
         yield at
 
 
@@ -104,6 +104,17 @@ def test_a_head_that_arrives_slowly_gets_no_more_time(hasty: Address) -> None:
         received = raw.rest()
 
     assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_arrives_slowly_gets_no_more_time(hasty: Address) -> None:
+    with Raw(hasty) as raw:
+        raw.send(head(b"content-length: 1000000"))
+        with suppress(ConnectionError):
+            dribble(raw)
+        received = raw.rest()
+
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert b"body_too_slow" in received
 
 
 def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(hasty: Address) -> None:

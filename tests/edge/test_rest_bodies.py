@@ -129,19 +129,6 @@ async def test_a_body_may_have_the_maximum_size_of_its_route(chunked: bool) -> N
     assert await post_invalid(TOKENS, content=spaces(BODY_BYTES + 1)) == token(413, text, "Payload Too Large")
 
 
-@pytest.mark.parametrize(("path", "code"), [(THINGS, b'"code":408001'), (TOKENS, b'"error":"Request Timeout"')])
-async def test_a_body_that_stalls_is_rejected(path: str, code: bytes) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.sleep(60)
-
-    async with client(rest_app(body_seconds=0.02)) as http:
-        response = await http.post(path, content=pieces())
-
-    assert (response.status_code, response.headers["connection"]) == (408, "close")
-    assert code in response.content
-
-
 async def test_a_body_of_a_route_without_one_is_not_read() -> None:
     async with client() as http:
         response = await http.request("DELETE", f"{THINGS}/thing_1", content=b"x" * (BODY_BYTES + 1))

@@ -12,6 +12,7 @@ from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
 from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, FakeAuthenticator
 from tests.edge.sample import SECRET, Journal, dispatcher, request
 from tests.support.thread_context import run_in_thread
+from wallet_rpc.edge.connections import WAIT_SECONDS, ConnectionLimits, Wait
 from wallet_rpc.edge.guard import MAX_BODY_BYTES
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
@@ -21,11 +22,10 @@ from wallet_rpc.edge.rest import RestApi
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
-    mounts = RestApi(
-        operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator(), body_seconds=1.0
-    ).build_mounts()
-    app = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, body_seconds=1.0)
-    with socket.create_server(("127.0.0.1", 0)) as at, run_in_thread(serve_in_background(app, at)):
+    mounts = RestApi(operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts()
+    app = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts)
+    limits = ConnectionLimits(seconds={**WAIT_SECONDS, Wait.BODY: 1.0})
+    with socket.create_server(("127.0.0.1", 0)) as at, run_in_thread(serve_in_background(app, at, limits=limits)):
         yield at.getsockname()
 
 
@@ -89,15 +89,21 @@ def test_a_body_that_was_not_read_does_not_spoil_the_connection(
     assert (accepted.status_code, accepted.json()) == (200, NEW_TOKEN)
 
 
-@pytest.mark.parametrize("path", ["/", TOKENS])
-def test_a_body_that_stalls_is_rejected(server: tuple[str, int], path: str) -> None:
+@pytest.mark.parametrize("length", ["content-length: 100\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/", b'"reason":"body_too_slow"'), (THINGS, b'"code":408001'), (TOKENS, b'"error":"Request Timeout"')],
+)
+def test_a_body_that_stalls_is_rejected(server: tuple[str, int], path: str, code: bytes, length: str) -> None:
     with socket.create_connection(server, timeout=10) as raw:
-        raw.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: good\r\ncontent-length: 100\r\n\r\n{{".encode())
+        raw.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: good\r\n{length}".encode())
         answer = raw.recv(65536)
         while part := raw.recv(65536):  # until the server closes the connection
             answer += part
 
     assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close\r\n" in answer
+    assert code in answer
 
 
 def test_a_wrong_content_length_is_rejected(server: tuple[str, int]) -> None:

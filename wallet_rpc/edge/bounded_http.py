@@ -128,13 +128,15 @@ class BoundedHttpProtocol(RequestParser):
         return int(self.transport.get_write_buffer_size())
 
     def expire(self) -> None:
-        """End a wait that took too long: reject an incomplete head, else close the connection."""
-        if self.part is HEAD and not self.drops_input and not self.flow.write_paused:
-            text = f"head: expected within {WAIT_SECONDS[Wait.HEAD]:g} seconds, got a part of it"
-            self.reject(HttpRejection(408, InvalidRequest(text, reason="head_too_slow"), CLOSE))
-            self._update_wait()
-        else:
+        """End a wait that took too long: reject an incomplete head or body, else close the connection."""
+        is_answered = self.cycle is not None and self.cycle.response_complete
+        if self.drops_input or self.flow.write_paused or self.part is NONE or (self.part is BODY and is_answered):
             self.abort()
+            return
+        name, wait = ("head", Wait.HEAD) if self.part is HEAD else ("body", Wait.BODY)
+        text = f"{name}: expected within {WAIT_SECONDS[wait]:g} seconds, got a part of it"
+        self.reject(HttpRejection(408, InvalidRequest(text, reason=f"{name}_too_slow"), CLOSE))
+        self._update_wait()
 
     def abort(self) -> None:
         """Close the connection immediately."""

@@ -46,7 +46,7 @@ class Wait(enum.IntEnum):
 
 WAIT_SECONDS: Mapping[Wait, float] = {
     Wait.HEAD: 10.0,
-    Wait.BODY: 60.0,  # the application times out first and returns an error (`guard.BODY_SECONDS`)
+    Wait.BODY: 10.0,
     Wait.REST: 10.0,
     Wait.NEXT: 75.0,
     Wait.READING: 30.0,

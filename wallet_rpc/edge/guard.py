@@ -18,12 +18,9 @@ from wallet_rpc.edge.drain import CUT_TEXT, current_drain
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.errors import InvalidRequest, ShuttingDown, WalletError
 from wallet_rpc.primitives import preview
-from wallet_rpc.time_limits import TimeLimit
 
 MAX_BODY_BYTES = 1 << 20
 """The maximum size of a body: 1 MiB, as for public bundlers."""
-BODY_SECONDS = 10.0
-"""The maximum time for a body to arrive."""
 
 REJECTION = "wallet_rpc.rejection"
 """The scope key of an `HttpRejection` for a request that is rejected before its path is looked up."""
@@ -99,25 +96,15 @@ def _is_json(content_type: str, media_types: frozenset[str]) -> bool:
     return media_type in media_types and all(charset in {"utf-8", "utf8"} for charset in charsets)
 
 
-async def read_request_body(
-    scope: Scope, receive: Receive, *, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
-) -> bytes:
+async def read_request_body(scope: Scope, receive: Receive, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Read the body. The length of a chunked body is counted as it arrives, and a body that is too large is dropped.
 
-    Raises: HttpRejection with 413 for a body that is too large, with 408 for one that is too slow; ClientDisconnect.
+    Raises: HttpRejection with 413 for a body that is too large, or the connection's for one that is malformed or too
+    slow; ClientDisconnect.
     """
     length = HeaderFields.of(scope).get(b"content-length")
     if _DIGITS.fullmatch(length) and int(length) > max_bytes:
         raise _too_large(max_bytes)
-    try:
-        with TimeLimit.after(seconds):
-            return await _read_within(receive, max_bytes)
-    except TimeoutError:
-        text = f"body: expected within {seconds:g} seconds, got a part of it"
-        raise HttpRejection(408, InvalidRequest(text, reason="body_too_slow"), {"connection": "close"}) from None
-
-
-async def _read_within(receive: Receive, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     has_more = True

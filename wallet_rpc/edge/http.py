@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.edge.chain_choice import select_chain
-from wallet_rpc.edge.guard import BODY_SECONDS, REJECTION, ErrorMiddleware
+from wallet_rpc.edge.guard import REJECTION, ErrorMiddleware
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.observe import choose_request_id, log_request
 from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
@@ -40,16 +40,13 @@ def build_app(
     authenticate: Authenticate | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
     sources: Sources = ANY_SOURCE,
-    body_seconds: float = BODY_SECONDS,
 ) -> ASGIApp:
     """Build the HTTP application: each path of `handlers`, a route template, accepts POST, also with a final slash.
 
     Without `authenticate`, requests are not authenticated. `routes` are the other paths. `mounts` serve all requests at
     and below their path. `sources` are those whose requests are accepted.
     """
-    endpoints = {
-        path: JsonRpcEndpoint(handler, authenticate, body_seconds=body_seconds) for path, handler in handlers.items()
-    }
+    endpoints = {path: JsonRpcEndpoint(handler, authenticate) for path, handler in handlers.items()}
     return HttpApp(JsonRpcPaths(endpoints), routes, mounts or {}, sources)
 
 

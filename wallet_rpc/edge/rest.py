@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wallet_rpc import wire
 from wallet_rpc.edge import error_formats
 from wallet_rpc.edge.guard import (
-    BODY_SECONDS,
     ErrorMiddleware,
     ErrorResponder,
     HttpRejection,
@@ -75,8 +74,6 @@ class RestApi(Generic[_C]):
     authenticator: RestAuthenticator
     deadline_seconds: float = DEADLINE_SECONDS
     """The maximum duration of an operation."""
-    body_seconds: float = BODY_SECONDS
-    """The maximum time for a body to arrive."""
 
     def build_mounts(self, origins: Origins = ALL_ORIGINS) -> dict[str, ASGIApp]:
         """Build the application of each path of `MOUNTS`.
@@ -236,8 +233,7 @@ class _OperationHandler(Generic[_C]):
             require_json(HeaderFields.of(request.scope), _JSON)
         except HttpRejection as rejection:
             raise HttpRejection(400, rejection.error) from None  # the documented APIs have no 415
-        seconds = self._api.body_seconds
-        text = await read_request_body(request.scope, request.receive, max_bytes=self._rest.most_bytes, seconds=seconds)
+        text = await read_request_body(request.scope, request.receive, max_bytes=self._rest.most_bytes)
         return {**parse_json_object(text), **path}
 
 

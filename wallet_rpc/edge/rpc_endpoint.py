@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from wallet_rpc.edge.envelope import Reply, encode_response, error_response
-from wallet_rpc.edge.guard import BODY_SECONDS, HttpRejection, JsonResponse, read_request_body, require_json
+from wallet_rpc.edge.guard import HttpRejection, JsonResponse, read_request_body, require_json
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.errors import InvalidRequest, WalletError
 
@@ -37,12 +37,9 @@ def jsonrpc_error_response(status: int, error: WalletError, headers: Mapping[str
 class JsonRpcEndpoint:
     """The endpoint of one path."""
 
-    def __init__(
-        self, handler: Handler, authenticate: Authenticate | None = None, *, body_seconds: float = BODY_SECONDS
-    ) -> None:
+    def __init__(self, handler: Handler, authenticate: Authenticate | None = None) -> None:
         self._handler = handler
         self._authenticate = authenticate
-        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -56,7 +53,7 @@ class JsonRpcEndpoint:
             require_json(HeaderFields.of(scope), MEDIA_TYPES)
             if self._authenticate is not None:
                 await self._authenticate(scope)
-            reply = await self._handler(await read_request_body(scope, receive, seconds=self._body_seconds))
+            reply = await self._handler(await read_request_body(scope, receive))
         except HttpRejection as rejection:
             return jsonrpc_error_response(rejection.status, rejection.error, rejection.headers)
         except WalletError as error:  # from the authenticator; the dispatcher handles its own errors
