@@ -8,24 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-from eth_account import Account
-
-from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.adapters.transactions import (
-    add_transaction_margin,
-    build_fee_fields,
-    sign_transaction,
-    submit_transaction,
-)
+from wallet_rpc.adapters.transaction_sender import TransactionSender
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import CREATE2_DEPLOYER, ENTRY_POINT
-from wallet_rpc.errors import ExecutionReverted, OutcomeUnknown, Rejected, Unavailable, WalletError
-from wallet_rpc.primitives import Address, Data, Gas, Hash32, Uint256
-from wallet_rpc.wire import shape
+from wallet_rpc.errors import ExecutionReverted, Rejected, Unavailable
+from wallet_rpc.primitives import Address, Data
 
 _SALT = bytes(32)
 _OWNER = abi.selector_of("owner()")
@@ -35,8 +25,6 @@ _UNLOCK_STAKE = abi.selector_of("unlockStake()")
 _WITHDRAW_STAKE = abi.selector_of("withdrawStake(address)")
 _WITHDRAW_TO = abi.selector_of("withdrawTo(address,uint256)")
 _GET_DEPOSIT_INFO = abi.selector_of("getDepositInfo(address)")
-_WAIT_SECONDS = 180.0
-_POLL_SECONDS = 1.0
 
 
 def creation_code(runtime: bytes, *, owner: Address, signer: Address) -> Data:
@@ -66,12 +54,6 @@ class PaymasterStatus:
     unstake_delay_seconds: int
     stake_free_at: int | None
     """Time from which an unlocked stake can be withdrawn, in seconds since 1970; None for a locked stake or none."""
-
-
-@shape
-class _Receipt:
-    status: Uint256
-    transaction_hash: Hash32
 
 
 class PaymasterContract:
@@ -118,90 +100,30 @@ class PaymasterContract:
 
         Raises: Rejected; Unavailable; OutcomeUnknown when the transaction may still be mined.
         """
-        if not await self._chain.code(CREATE2_DEPLOYER):
-            raise Rejected(
-                f"the chain has no CREATE2 deployer at {CREATE2_DEPLOYER}; "
-                "to deploy it, see https://github.com/Arachnid/deterministic-deployment-proxy"
-            )
-        await self._transact(CREATE2_DEPLOYER, _SALT + creation, value=0, key=key)
         address = derive_address(creation)
-        if not await self._chain.code(address):
-            raise Rejected(f"there is no code at {address} after the deployment")
+        await self._sender(key).deploy(_SALT + creation, at=address)
         return address
 
     async def deposit(self, address: Address, *, wei: int, key: bytes) -> None:
         """Add to the paymaster's deposit in the entry point, from any account. Raises: as `deploy`."""
-        await self._transact(ENTRY_POINT, _DEPOSIT_TO + abi.address(address), value=wei, key=key)
+        await self._sender(key).send(ENTRY_POINT, _DEPOSIT_TO + abi.address(address), value=wei)
 
     async def stake(self, address: Address, *, wei: int, unstake_delay_seconds: int, key: bytes) -> None:
         """Add to the paymaster's stake, as the paymaster's owner. Raises: as `deploy`."""
-        await self._transact(address, abi.ADD_STAKE + abi.uint(unstake_delay_seconds), value=wei, key=key)
+        await self._sender(key).send(address, abi.ADD_STAKE + abi.uint(unstake_delay_seconds), value=wei)
 
     async def unlock_stake(self, address: Address, *, key: bytes) -> None:
         """Start the stake's unstake delay, as the paymaster's owner. Raises: as `deploy`."""
-        await self._transact(address, _UNLOCK_STAKE, value=0, key=key)
+        await self._sender(key).send(address, _UNLOCK_STAKE)
 
     async def withdraw_stake(self, address: Address, *, to: Address, key: bytes) -> None:
         """Withdraw the whole stake after its unstake delay, as the paymaster's owner. Raises: as `deploy`."""
-        await self._transact(address, _WITHDRAW_STAKE + abi.address(to), value=0, key=key)
+        await self._sender(key).send(address, _WITHDRAW_STAKE + abi.address(to))
 
     async def withdraw(self, address: Address, *, to: Address, wei: int, key: bytes) -> None:
         """Withdraw from the deposit, as the paymaster's owner. Raises: as `deploy`."""
-        await self._transact(address, _WITHDRAW_TO + abi.address(to) + abi.uint(wei), value=0, key=key)
+        await self._sender(key).send(address, _WITHDRAW_TO + abi.address(to) + abi.uint(wei))
 
-    async def _transact(self, to: Address, data: bytes, *, value: int, key: bytes) -> None:
-        account = Account.from_key(key)
-        sender = Address.parse(account.address)
-        call: dict[str, Any] = {
-            "from": sender.hex0x(),
-            "to": to.hex0x(),
-            "data": Data(data).hex0x(),
-            "value": hex(value),
-        }
-        nonce, fees, balance = await asyncio.gather(
-            self._chain.transaction_count(sender), self._chain.fees(), self._chain.balance(sender)
-        )
-        fee_limits = build_fee_fields(fees)
-        if balance <= value:
-            raise Rejected(f"the deployer account {sender} has {balance} wei, expected {value} wei and the cost of gas")
-        estimate = self._node.decode_result(
-            _GAS, await self._node.read("eth_estimateGas", [call], map_error=_map_transaction_error)
-        )
-        gas = add_transaction_margin(estimate)
-        needed = value + gas * fee_limits["maxFeePerGas"]
-        if balance < needed:
-            raise Rejected(f"the deployer account {sender} has {balance} wei, expected {needed} wei, gas included")
-        transaction = sign_transaction(
-            account,
-            {
-                "chainId": self._chain_id,
-                "nonce": nonce,
-                "to": to.hex0x(),
-                "data": bytes(data),
-                "value": value,
-                "gas": gas,
-                **fee_limits,
-            },
-        )
-        await submit_transaction(self._node, transaction, map_error=_map_transaction_error)
-        await self._wait_until_mined(transaction.hash)
-
-    async def _wait_until_mined(self, transaction: Hash32) -> None:
-        waited = 0.0
-        while (answer := await self._node.read("eth_getTransactionReceipt", [transaction.hex0x()])) is None:
-            if waited >= _WAIT_SECONDS:
-                raise OutcomeUnknown(f"transaction {transaction} is not mined after {_WAIT_SECONDS:.0f} seconds")
-            await asyncio.sleep(_POLL_SECONDS)
-            waited += _POLL_SECONDS
-        if self._node.decode_result(_Receipt, answer).status != 1:
-            raise Rejected(f"transaction {transaction} failed on chain")
-
-
-_GAS: Any = Gas
-
-
-def _map_transaction_error(error: ErrorObject) -> WalletError:
-    return Rejected(
-        f"the node rejected the transaction (code {error.code}): check that the deployer key is the paymaster owner's "
-        "key, and the amount"
-    )
+    def _sender(self, key: bytes) -> TransactionSender:
+        check = "that the deployer key is the paymaster owner's key, and the amount"
+        return TransactionSender(self._node, self._chain_id, key, check=check)
