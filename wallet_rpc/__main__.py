@@ -1,4 +1,4 @@
-"""The command line: `wallet-rpc dev`, `serve`, `org`, `key`, `audit`, `demo`, `sign`, `paymaster` and so on."""
+"""The command line: `wallet-rpc dev`, `serve`, `org`, `key`, `audit`, `demo`, `paymaster`, `contracts` and so on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import uvloop
 
 from wallet_rpc import __version__
-from wallet_rpc.cli import access_options, option_types, paymaster_options
+from wallet_rpc.cli import access_options, contracts_options, option_types, paymaster_options
 from wallet_rpc.config import settings
 from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.primitives import Data, Hash32
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("openrpc", help="print openrpc.yaml")
     access_options.add_access_commands(commands)
     paymaster_options.add_paymaster_command(commands)
+    contracts_options.add_contracts_command(commands)
     return parser
 
 
@@ -123,6 +124,10 @@ async def _run(options: argparse.Namespace, loaded: settings.Settings) -> int:
             from wallet_rpc.cli.paymaster import run_paymaster_command
 
             return await run_paymaster_command(options, loaded, print_line=_print_line)
+        case "contracts":
+            from wallet_rpc.cli.contracts import run_contracts_command
+
+            return await run_contracts_command(options, loaded, print_line=_print_line)
         case "org" | "key" | "audit":
             from wallet_rpc.cli.access import run_access_command
 

@@ -20,6 +20,7 @@ from wallet_rpc.adapters.redis_server import bind_to_thread
 from wallet_rpc.devchain.accounts import MNEMONIC, derive
 from wallet_rpc.devchain.build import NodeJs
 from wallet_rpc.devchain.genesis import Genesis
+from wallet_rpc.devchain.geth_alloc import build_alloc
 from wallet_rpc.domain.contracts import ENTRY_POINT
 
 _START_SECONDS = 180.0
@@ -83,17 +84,8 @@ def _answers(url: str) -> bool:
 
 def geth_genesis(genesis: Genesis, chain_id: int) -> dict[str, Any]:
     """Convert the genesis to geth's format."""
-    alloc = {
-        address.hex0x(): {
-            "balance": hex(account.balance),
-            "nonce": hex(account.nonce),
-            "code": f"0x{account.code.hex()}",
-            "storage": {f"0x{slot:064x}": f"0x{word:064x}" for slot, word in account.storage.items()},
-        }
-        for address, account in genesis.items()
-    }
     head = {"timestamp": "0x0", "gasLimit": hex(30_000_000), "difficulty": "0x0"}
-    return {"config": {"chainId": chain_id}, **head, "alloc": alloc}
+    return {"config": {"chainId": chain_id}, **head, "alloc": build_alloc(genesis)}
 
 
 def anvil_command(genesis: Genesis, chain_id: int, folder: Path, port: int) -> list[str | Path]:

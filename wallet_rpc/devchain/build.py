@@ -22,11 +22,13 @@ from eth_abi.abi import encode
 from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.genesis import (
     BUILD,
+    ENTRY_POINT_FILE,
     GENESIS_FILE,
     Genesis,
     GenesisAccount,
     GenesisBuilder,
     deployer_account,
+    dump_creation_code,
     dump_genesis,
 )
 from wallet_rpc.domain.contracts import (
@@ -134,11 +136,16 @@ def assemble(compiled: dict[str, Any]) -> Genesis:
     builder = GenesisBuilder(
         {**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT * len(paymasters))}
     )
-    builder.deploy(_ENTRY_POINT_SALT + Data.parse(compiled["entryPointCreationCode"]), at=ENTRY_POINT)
+    builder.deploy(_entry_point_creation(compiled), at=ENTRY_POINT)
     for paymaster in paymasters:
         deposit = _DEPOSIT_TO + encode(["address"], [paymaster])
         builder.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
     return builder.accounts()
+
+
+def _entry_point_creation(compiled: dict[str, Any]) -> bytes:
+    """Return EntryPoint's salt(32) | creation code for the CREATE2 deployer."""
+    return _ENTRY_POINT_SALT + Data.parse(compiled["entryPointCreationCode"])
 
 
 def build(*, force: bool = False) -> bool:
@@ -152,7 +159,9 @@ def build(*, force: bool = False) -> bool:
     _say("Compiling the contracts (about half a minute)")
     node.run(node.node, "compile.mjs")
     _say("Running EntryPoint's creation code")
-    genesis = assemble(json.loads((BUILD / "contracts.json").read_text(encoding="utf-8")))
+    compiled = json.loads((BUILD / "contracts.json").read_text(encoding="utf-8"))
+    genesis = assemble(compiled)
+    ENTRY_POINT_FILE.write_text(dump_creation_code({ENTRY_POINT: _entry_point_creation(compiled)}), encoding="utf-8")
     GENESIS_FILE.write_text(dump_genesis(genesis), encoding="utf-8")
     INPUTS_FILE.write_text(current_hash)
     _say(f"Built {GENESIS_FILE.name}: {len(genesis)} accounts")

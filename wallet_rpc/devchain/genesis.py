@@ -23,6 +23,8 @@ from wallet_rpc.primitives import Address, Data
 
 BUILD = Path(__file__).parent / "contracts" / "build"
 GENESIS_FILE = BUILD / "genesis.json"
+ENTRY_POINT_FILE = BUILD / "entry_point.json"
+"""The file with EntryPoint's creation code, in the format of `read_creation_code`."""
 
 CREATE2_DEPLOYER_CODE = bytes.fromhex(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
@@ -81,21 +83,37 @@ def genesis_values(genesis: Genesis) -> dict[bytes, Value]:
     return values
 
 
-def load_deployments(path: Path) -> Genesis:
-    """Run the CREATE2 records of a broadcast file (forge's format), and return the accounts they create.
+def read_creation_code(path: Path) -> dict[Address, Data]:
+    """Read the CREATE2 records of a broadcast file (forge's format): salt(32) | creation code by contract address.
 
-    A record's `transaction.input` is salt(32) | creation code for the CREATE2 deployer.
-    Raises: DeploymentFailed, also when the file has no such records; OSError.
+    Raises: DeploymentFailed when the file has no such records; OSError.
     """
     try:
-        records = [
-            (Data.parse(record["transaction"]["input"]), Address.parse(record["contractAddress"]))
+        return {
+            Address.parse(record["contractAddress"]): Data.parse(record["transaction"]["input"])
             for record in json.loads(path.read_text(encoding="utf-8"))["transactions"]
-        ]
+        }
     except (ValueError, TypeError, KeyError) as error:
         raise DeploymentFailed(f"{path} contains no deployment records") from error
+
+
+def dump_creation_code(creation_codes: Mapping[Address, bytes]) -> str:
+    """Serialize creation code to the text that `read_creation_code` reads."""
+    records = [
+        {"contractAddress": str(address), "transaction": {"to": str(CREATE2_DEPLOYER), "input": Data(data).hex0x()}}
+        for address, data in creation_codes.items()
+    ]
+    return json.dumps({"transactions": records}, indent=1) + "\n"
+
+
+def load_deployments(path: Path) -> Genesis:
+    """Run the records of a broadcast file through the CREATE2 deployer, and return the accounts they create.
+
+    Raises: DeploymentFailed; OSError.
+    """
+    records = read_creation_code(path)
     builder = GenesisBuilder({CREATE2_DEPLOYER: deployer_account()})
-    for data, address in records:
+    for address, data in records.items():
         builder.deploy(data, at=address)
     return builder.accounts()
 
