@@ -34,7 +34,7 @@ from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.payer_opening import build_relayer_options, check_paymasters, sponsor_of
 from wallet_rpc.ports import Clock, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
-from wallet_rpc.store_opening import log_durability, open_store, require_available
+from wallet_rpc.store_opening import check_durability, log_durability, open_store, require_available
 
 ENTRIES_AT_ONCE = 8
 """The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
@@ -178,6 +178,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         clock = SystemClock()
         opening = open_store(settings.redis_url, replicas=settings.redis_replicas)
         store = await stack.enter_async_context(opening)
+        redis_facts = await check_durability(store, settings)
         auth = await load_auth_options(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
         relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)
@@ -193,7 +194,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         if sponsor is not None:
             await check_paymasters(settings, {each.ports.chain_id: each.node for each in chain_clients}, sponsor)
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
-        await log_durability(store, settings.redis_replicas)
+        log_durability(redis_facts, settings.redis_replicas)
         await stack.enter_async_context(probe_all(settings, store, chain_clients))
         yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
+from wallet_rpc.adapters.redis_facts import RedisFacts
 from wallet_rpc.adapters.redis_folder import open_folder_redis
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.settings import SettingError, Settings, variable
@@ -67,9 +68,19 @@ def required_replicas(settings: Settings) -> int:
     return 0 if settings.redis_url is None else settings.redis_replicas
 
 
-async def log_durability(store: RedisStore, replicas: int) -> None:
+async def check_durability(store: RedisStore, settings: Settings) -> list[RedisFacts]:
+    """Return the facts of each master. Raises: SettingError when one loses records, unless the settings allow it."""
+    found = await require_available(variable("redis_url"), store.verify)
+    losses = dict.fromkeys(text for each in found for text in each.losses)
+    if losses and not settings.allow_volatile:
+        text = f"or accept the loss with {variable('allow_volatile')}=yes"
+        raise SettingError(f"{variable('redis_url')}: {'; '.join(losses)}; {text}")
+    return found
+
+
+def log_durability(found: Sequence[RedisFacts], replicas: int) -> None:
     """Log the durability of each master, and a warning for each setting that loses acknowledged writes."""
-    for each in await require_available(variable("redis_url"), store.verify):
+    for each in found:
         log.info(
             "redis",
             software=each.software,
@@ -82,8 +93,12 @@ async def log_durability(store: RedisStore, replicas: int) -> None:
         for text in each.warnings:
             log.warning("redis_may_lose_writes", why=text)
         if each.replicas < replicas:
-            text = f"{each.replicas} replicas are connected, and {variable('redis_replicas')} is {replicas}"
-            log.warning("redis_may_reject_writes", why=text)
+            log.warning("redis_may_reject_writes", why=format_missing_replicas(each, replicas))
+
+
+def format_missing_replicas(facts: RedisFacts, replicas: int) -> str:
+    """Format the sentence about a master with fewer replicas than required."""
+    return f"{facts.replicas} replicas are connected, and {variable('redis_replicas')} is {replicas}"
 
 
 async def require_available(subject: str, check: Callable[[], Awaitable[_T]]) -> _T:

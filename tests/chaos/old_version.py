@@ -35,7 +35,8 @@ class OldVersion:
     def variables(self, folder: Path, **settings: str) -> dict[str, str]:
         """Return an environment in which no module of this checkout is imported."""
         found = environment(folder, settings)
-        del found["WALLET_RPC_PATIENCE_SECONDS"]  # a setting of later versions
+        for later in ("PATIENCE_SECONDS", "ALLOW_VOLATILE"):  # settings of later versions
+            del found[f"WALLET_RPC_{later}"]
         return {name: text for name, text in found.items() if name not in _IGNORED_VARIABLES}
 
     def part(self, name: str, *arguments: str, port: int, folder: Path, **settings: str) -> Part:

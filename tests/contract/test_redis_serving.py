@@ -26,7 +26,7 @@ from wallet_rpc.server import open_server
 def settings() -> Iterator[Settings]:
     with serve_rpc(Node().dispatcher.answer) as url:
         chain = ChainSetting(chain_id=31337, node_urls=(url,), bundler_urls=(url,))
-        yield Settings(chains=(chain,), open=True)
+        yield Settings(chains=(chain,), open=True, allow_volatile=True)
 
 
 async def _get_ready(http: httpx2.AsyncClient) -> tuple[int, str]:

@@ -140,8 +140,9 @@ def test_a_valid_redis_url_names_its_topology(url: str, kind: str) -> None:
         (("--appendonly", "yes", "--appendfsync", "no"), Persistence.NO, 0),
         (("--save", "60", "1"), Persistence.SNAPSHOTS, 1),
         (("--maxmemory-policy", "allkeys-lru"), Persistence.NONE, 2),
+        (("--maxmemory-policy", "volatile-ttl", "--maxmemory", "100mb"), Persistence.NONE, 2),
         (("--appendonly", "yes", "--rename-command", "CONFIG", ""), Persistence.AOF, 0),
-        (("--rename-command", "CONFIG", ""), Persistence.UNKNOWN, 0),
+        (("--rename-command", "CONFIG", ""), Persistence.UNKNOWN, 1),
     ],
 )
 async def test_the_facts_are_those_of_the_server_and_what_it_hides_is_unknown(
@@ -158,8 +159,10 @@ async def test_the_facts_are_those_of_the_server_and_what_it_hides_is_unknown(
         role="master",
         replicas=0,
         persistence=persistence,
-        eviction="allkeys-lru" if "allkeys-lru" in options else "noeviction",
+        eviction=options[1] if options[0] == "--maxmemory-policy" else "noeviction",
         mode="standalone",
+        max_memory=100 << 20 if "100mb" in options else 0,
+        used_memory=facts.used_memory,
     )
     assert re.fullmatch(r"(redis|valkey) \d+\.\d+\.\d+", facts.software)
     assert len(facts.warnings) == warnings

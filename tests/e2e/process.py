@@ -24,6 +24,8 @@ from tests.support.rpc_client import Client
 
 PATIENCE_SECONDS = "30"
 """Patience with dependencies on a busy machine; tests of dependencies that are down set the default."""
+VOLATILE = {"ALLOW_VOLATILE": "yes"}
+"""Setting for the Redis of most tests, which stores nothing on disk; tests of its refusal set the default."""
 LONGEST_SECONDS = 60.0
 """Timeout for every step; only a failure takes that long."""
 _ADDRESS = re.compile(r"^Wallet API: +(\S+)$", re.MULTILINE)
@@ -41,7 +43,13 @@ def until(condition: Callable[[], bool], description: str) -> None:
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with its settings replaced by the given ones (`PORT="1"`)."""
     others = {name: text for name, text in os.environ.items() if not name.startswith("WALLET_RPC_")}
-    chosen = {"PORT": "0", "DATA_DIR": str(folder / "data"), "PATIENCE_SECONDS": PATIENCE_SECONDS, **settings}
+    chosen = {
+        "PORT": "0",
+        "DATA_DIR": str(folder / "data"),
+        "PATIENCE_SECONDS": PATIENCE_SECONDS,
+        **VOLATILE,
+        **settings,
+    }
     return {**others, **{f"WALLET_RPC_{name}": text for name, text in chosen.items()}}
 
 

@@ -39,7 +39,9 @@ def settings(node_url: str, redis_server: RedisServer, tmp_path: Path) -> Settin
         chain_id=31337, node_urls=(node_url,), bundler_urls=(node_url,), verifying_paymaster=dev_constants.PAYMASTER
     )
     key = Secret(dev_constants.PAYMASTER_KEY)
-    return Settings(redis_url=redis_server.url, chains=(chain,), policies=file, paymaster_key=key, open=True)
+    return Settings(
+        redis_url=redis_server.url, chains=(chain,), policies=file, paymaster_key=key, open=True, allow_volatile=True
+    )
 
 
 async def test_a_server_with_policies_starts(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Configuration of a Redis that decides what survives: its append-only file, eviction, and replicas.
 
-Managed services often forbid CONFIG. What only CONFIG shows is then unknown, and is reported as unknown.
+Managed services often forbid CONFIG, and access rules may forbid INFO. What only they show is then unknown, and is
+reported as unknown.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from wallet_rpc.adapters.redis_link import Link
-from wallet_rpc.adapters.redis_master import parse_mode
+from wallet_rpc.adapters.redis_master import UNKNOWN, parse_mode
 from wallet_rpc.errors import Unavailable
 
 NO_EVICTION = "noeviction"
 """The only `maxmemory-policy` that never deletes a key before its time."""
-_UNKNOWN = "unknown"
 
 
 class Persistence(StrEnum):
@@ -53,9 +55,9 @@ class RedisFacts:
     """Properties of one Redis process."""
 
     mode: str
-    """`standalone`, `cluster` or `sentinel`."""
+    """`standalone`, `cluster`, `sentinel` or `unknown`."""
     version: str
-    """Version of Redis with which the server is compatible."""
+    """Version of Redis with which the server is compatible, or `unknown`."""
     software: str
     """Name and version of the server."""
     role: str
@@ -64,43 +66,82 @@ class RedisFacts:
     persistence: Persistence
     eviction: str
     """`maxmemory-policy`, or `unknown`."""
+    max_memory: int | None
+    """`maxmemory`, in bytes; 0: the machine's memory. None if it is unknown."""
+    used_memory: int | None
+    """Memory in use, in bytes; None if it is unknown."""
+
+    @property
+    def is_evicting(self) -> bool:
+        """True if Redis deletes records when its memory is full."""
+        return self.eviction not in {NO_EVICTION, UNKNOWN}
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Return sentences about a configuration with which records are lost in normal operation."""
+        found = []
+        if self.persistence is Persistence.NONE:
+            found.append("Redis stores nothing on disk, so its end loses all records: set appendonly yes")
+        if self.is_evicting and self.max_memory:
+            found.append(
+                f"Redis deletes records when it uses {self.max_memory} bytes (maxmemory-policy {self.eviction}): "
+                f"set maxmemory-policy {NO_EVICTION}"
+            )
+        return tuple(found)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return sentences about a configuration that loses acknowledged writes."""
-        found = []
-        if self.persistence in {Persistence.NONE, Persistence.SNAPSHOTS}:
+        """Return sentences about a configuration that loses acknowledged writes, or that cannot be read."""
+        found = list(self.losses)
+        if self.persistence is Persistence.SNAPSHOTS:
             found.append("Redis has no append-only file: set appendonly yes and appendfsync always")
-        if self.eviction not in {NO_EVICTION, _UNKNOWN}:
-            found.append(f"Redis deletes records when its memory is full ({self.eviction}): set {NO_EVICTION}")
+        if self.is_evicting and not self.max_memory:
+            found.append(f"maxmemory-policy {self.eviction} deletes records once a maxmemory is set: set {NO_EVICTION}")
+        unknown = {"persistence": self.persistence, "maxmemory-policy": self.eviction}
+        names = [name for name, value in unknown.items() if value == UNKNOWN]
+        if names:
+            text = "Redis does not show them, since CONFIG or INFO is forbidden"
+            found.append(
+                f"unknown {' and '.join(names)}: {text}; check appendonly yes and maxmemory-policy {NO_EVICTION}"
+            )
         return tuple(found)
 
 
 async def read_facts(link: Link) -> list[RedisFacts]:
-    """Read the facts of each master. Raises: Unavailable when one does not answer."""
-    replies = await link.command_on_masters("INFO")
-    policies, saves = [await _read_config(link, name) for name in ("appendfsync", "save")]
-    return [_parse_facts(info, policies.get(number, {}) | saves.get(number, {})) for number, info in enumerate(replies)]
+    """Read the facts of each master; those that it does not show are unknown. Raises: Unavailable without an answer."""
+    replies = await _ask_masters(link, "INFO") or [{}]
+    policies, saves = [await _ask_masters(link, "CONFIG GET", name) or () for name in ("appendfsync", "save")]
+    configs = [{**policy, **save} for policy, save in zip(policies, saves, strict=False)]
+    return [_parse_facts(info, configs[number] if number < len(configs) else {}) for number, info in enumerate(replies)]
 
 
-async def _read_config(link: Link, name: str) -> dict[int, dict[str, str]]:
-    """Return a setting by the number of the master; empty where CONFIG is forbidden."""
+async def _ask_masters(link: Link, *parts: str) -> list[Any] | None:
+    """Return each master's reply to a command; None where the command is forbidden."""
     try:
-        return dict(enumerate(await link.command_on_masters("CONFIG GET", name)))
-    except Unavailable:
-        return {}
+        return await link.command_on_masters(*parts)
+    except Unavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            return None
+        raise
 
 
 def _parse_facts(info: Mapping[str, Any], config: Mapping[str, str]) -> RedisFacts:
+    version = str(info.get("redis_version", UNKNOWN))
     return RedisFacts(
         mode=parse_mode(info),
-        version=str(info["redis_version"]),
-        software=f"valkey {info['valkey_version']}" if "valkey_version" in info else f"redis {info['redis_version']}",
-        role=str(info.get("role", _UNKNOWN)),
+        version=version,
+        software=f"valkey {info['valkey_version']}" if "valkey_version" in info else f"redis {version}",
+        role=str(info.get("role", UNKNOWN)),
         replicas=int(info.get("connected_slaves", 0)),
         persistence=_parse_persistence(info, config),
-        eviction=str(info.get("maxmemory_policy", _UNKNOWN)),
+        eviction=str(info.get("maxmemory_policy", UNKNOWN)),
+        max_memory=_parse_bytes(info, "maxmemory"),
+        used_memory=_parse_bytes(info, "used_memory"),
     )
+
+
+def _parse_bytes(info: Mapping[str, Any], name: str) -> int | None:
+    return int(info[name]) if name in info else None
 
 
 def _parse_persistence(info: Mapping[str, Any], config: Mapping[str, str]) -> Persistence:

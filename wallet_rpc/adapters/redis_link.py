@@ -20,7 +20,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_master import ReplicaWait, Script
+from wallet_rpc.adapters.redis_master import UNKNOWN, ReplicaWait, Script
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
@@ -101,7 +101,7 @@ class Link:
     async def check_mode(self) -> None:
         """Check that the URL fits the server's mode. Raises: Unavailable otherwise, or without a reply."""
         mode, expected = await self._ask(self._topology.read_mode), self._topology.mode
-        if mode != expected:
+        if mode not in {expected, UNKNOWN}:
             kind = "redis" if mode == "standalone" else f"redis+{mode}"
             raise Unavailable(
                 f"the store runs in {mode} mode, expected {expected}: use a {kind}:// URL",

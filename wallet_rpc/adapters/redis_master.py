@@ -9,9 +9,12 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis, Sentinel
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
 from wallet_rpc.adapters.redis_pipeline import PipelinedServer
+
+UNKNOWN = "unknown"
+"""Value of a property that Redis does not show."""
 
 
 class RedisNode(Protocol):
@@ -91,13 +94,20 @@ class SingleMaster:
 
 
 async def read_mode(node: RedisNode) -> str:
-    """Return a server's mode: `standalone`, `cluster` or `sentinel`."""
-    return parse_mode(await node.execute_command("INFO", "server"))
+    """Return a server's mode: `standalone`, `cluster`, `sentinel`, or `unknown` where INFO is forbidden."""
+    try:
+        return parse_mode(await node.execute_command("INFO", "server"))
+    except NoPermissionError:
+        return UNKNOWN
+    except ResponseError as error:
+        if not str(error).startswith("unknown command"):
+            raise
+        return UNKNOWN
 
 
 def parse_mode(info: Mapping[str, Any]) -> str:
     """Return the mode in INFO, which Valkey names differently from Redis."""
-    return str(info.get("redis_mode") or info["server_mode"])
+    return str(info.get("redis_mode") or info.get("server_mode") or UNKNOWN)
 
 
 def script_and_wait(

@@ -20,6 +20,7 @@ from wallet_rpc.adapters.redis_facts import RedisFacts, read_facts
 from wallet_rpc.adapters.redis_groups import RedisGroups
 from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_master import UNKNOWN
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_tokens import RedisTokens
@@ -116,7 +117,7 @@ class RedisStore(RedisOrganizationStore):
         await self._link.check_mode()
         facts = await read_facts(self._link)
         for each in facts:
-            if tuple(int(part) for part in each.version.split(".")[:2]) < OLDEST:
+            if each.version != UNKNOWN and tuple(int(part) for part in each.version.split(".")[:2]) < OLDEST:
                 raise Unavailable(
                     f"the store is Redis {each.version}, expected 6.2 or newer", reason="redis_too_old", part="store"
                 )

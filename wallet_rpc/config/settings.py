@@ -76,6 +76,9 @@ class Settings:
         "`0`",
         "Number of Redis replicas that must acknowledge the record of a call before it is sent.",
     )
+    allow_volatile: bool = _setting_field(
+        read_yes_or_no, False, "`no`", "Accept a Redis that stores nothing on disk, or evicts records: `yes` or `no`."
+    )
     chains: tuple[ChainSetting, ...] = _setting_field(
         read_chains,
         (),
