@@ -31,13 +31,19 @@ from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
 from wallet_rpc.edge.request_context import LOCAL_CALLER, current_caller
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.edge.rpc_endpoint import Handler
+from wallet_rpc.errors import InvalidRequest
 from wallet_rpc.payer_opening import build_relayer_options, check_paymasters, sponsor_of
 from wallet_rpc.ports import Clock, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
+from wallet_rpc.services.session_tokens import TOKEN_PATHS
 from wallet_rpc.store_opening import check_durability, log_durability, open_store, require_available
 
 ENTRIES_AT_ONCE = 8
 """The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
+
+_TOKENS_DISABLED = InvalidRequest(
+    f"this server issues no session tokens: set {variable('token_secrets')} and restart it", reason="tokens_disabled"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +129,15 @@ def _build_app(
     def states() -> Mapping[str, str]:
         return {"redis": store.health.mark} | {f"chain {each.ports.chain_id}": each.mark for each in chain_clients}
 
-    rest_operations, openapi = rest_with_document(has_tokens=options.auth.token_signer is not None)
-    rest = RestApi(operations=rest_operations, context=build_context, authenticator=auth, deadline_seconds=deadline)
+    has_tokens = options.auth.token_signer is not None
+    rest_operations, openapi = rest_with_document(has_tokens=has_tokens)
+    rest = RestApi(
+        operations=rest_operations,
+        context=build_context,
+        authenticator=auth,
+        deadline_seconds=deadline,
+        disabled={} if has_tokens else dict.fromkeys(TOKEN_PATHS, _TOKENS_DISABLED),
+    )
     routes = [*health_routes(states), document_route(openrpc), document_route(openapi, "/openapi.json")]
     handlers = wallet_handlers(dispatcher.dispatch)
     handlers |= {f"/chain/{chain_id}": bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
@@ -189,7 +202,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
             for setting in settings.chains
         ]
         for setting, each in zip(settings.chains, chain_clients, strict=True):
-            for check in (each.check_ready, each.check_contracts):
+            for check in each.start_checks.values():
                 await require_available(f"{variable('chains')}: chain {setting.title}", check)
         if sponsor is not None:
             await check_paymasters(settings, {each.ports.chain_id: each.node for each in chain_clients}, sponsor)

@@ -221,6 +221,18 @@ def test_an_open_serve_prints_that_it_is_open(
         assert discover(server.url, {"x-forwarded-for": "1.2.3.4"}) == (403, "forwarded_request")
 
 
+def test_serve_without_token_secrets_names_the_setting(tmp_path: Path, chains: str, empty_redis: str) -> None:
+    with Server("serve", folder=tmp_path, REDIS_URL=empty_redis, CHAINS=chains, OPEN="yes") as server:
+        requests = [("POST", "/v1/sessions"), ("POST", "/api/v1/burner/sessions/"), ("GET", "/v1/sessions/me")]
+        answers = [httpx2.request(verb, server.url + path, json={}) for verb, path in requests]
+        other = httpx2.post(server.url + "/v1/sessionsx", json={})
+
+    for answer in answers:
+        assert answer.status_code == 404
+        assert "set WALLET_RPC_TOKEN_SECRETS and restart it" in answer.json()["message"]
+    assert "WALLET_RPC" not in other.text
+
+
 def discover(url: str, headers: dict[str, str]) -> tuple[int, str]:
     """Call rpc.discover, and return the HTTP status and the error's reason; `ok` for a result."""
     answer = httpx2.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}, headers=headers)

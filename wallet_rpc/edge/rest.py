@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -74,6 +74,8 @@ class RestApi(Generic[_C]):
     authenticator: RestAuthenticator
     deadline_seconds: float = DEADLINE_SECONDS
     """The maximum duration of an operation."""
+    disabled: Mapping[str, InvalidRequest] = field(default_factory=dict)
+    """The error for paths that a setting disables, by the path above them."""
 
     def build_mounts(self, origins: Origins = ALL_ORIGINS) -> dict[str, ASGIApp]:
         """Build the application of each path of `MOUNTS`.
@@ -98,7 +100,7 @@ class RestApi(Generic[_C]):
             if mount_of(path) == mount
             for spelled in slash_spellings(path)
         ]
-        router = Router(routes, redirect_slashes=False, default=_not_found(error_responder))
+        router = Router(routes, redirect_slashes=False, default=_not_found(error_responder, self.disabled))
         return ErrorMiddleware(router, error_responder)
 
     def _build_endpoint(
@@ -145,9 +147,12 @@ def _literals_first(path: str) -> list[bool]:
     return [part.startswith("{") for part in path.split("/")]
 
 
-def _not_found(error_responder: ErrorResponder) -> ASGIApp:
+def _not_found(error_responder: ErrorResponder, disabled: Mapping[str, InvalidRequest]) -> ASGIApp:
+    unknown = InvalidRequest("path: expected one of those that GET /openapi.json lists", reason="no_such_path")
+
     async def reject(scope: Scope, receive: Receive, send: Send) -> None:
-        error = InvalidRequest("path: expected one of those that GET /openapi.json lists", reason="no_such_path")
+        path = f"{scope['path']}/"
+        error = next((disabled[above] for above in disabled if path.startswith(f"{above}/")), unknown)
         await error_responder(404, error)(scope, receive, send)
 
     return reject
