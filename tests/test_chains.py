@@ -26,6 +26,7 @@ id = 1
 node = "http://127.0.0.1:8545"
 bundler = "http://127.0.0.1:4337"
 """
+CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 CHAIN = '[[chain]]\nid = 1\nnode = "http://a"\nbundler = "http://b"\n'
 
 
@@ -74,13 +75,17 @@ def test_the_file_of_the_production_page_can_be_used(tmp_path: Path) -> None:
         (CHAIN + 'name = "user:hunter2@host\\n"', "name: expected a name of one or more printable characters$"),
         (
             CHAIN + f'verifying_paymaster = "0x{"51" * 32}"',
-            "verifying_paymaster: expected an address, 0x and 40 hex digits$",
+            r"verifying_paymaster: expected 0x and 20 hex bytes \(an address\)$",
+        ),
+        (
+            CHAIN + f'verifying_paymaster = "{CHECKSUMMED.swapcase().replace("X", "x")}"',
+            rf"checksum \({CHECKSUMMED}, if only the case of its letters is wrong\), got \"0x5AaEB6053f",
         ),
         (CHAIN + 'entry_point = "http:/user:hunter2@host"', r"\(EntryPoint v0\.7, the only supported version\)$"),
         (CHAIN + 'confirmations = "user:hunter2@host"', "confirmations: expected a number from 1 to 1000$"),
         (CHAIN + CHAIN, "expected each id once, got id 1 in 2 tables"),
         (CHAIN + "nodes = 1", r'\[\[chain\]\] 1: expected no keys but id, name, node, .*, got "nodes"'),
-        ('[[chain]]\nid = 1\nnode = "http://a"', r"\[\[chain\]\] 1: bundler: required"),
+        ('[[chain]]\nid = 1\nbundler = "http://a"', r"\[\[chain\]\] 1: node: required"),
         (CHAIN.replace("id = 1", 'id = "1"'), r'id: expected a number from 1 to 4294967295, got "1"'),
         (CHAIN.replace("id = 1", "id = 4294967296"), "id: expected a number"),
         (CHAIN.replace("id = 1", "id = 0"), "id: expected a number from 1 to 4294967295, got 0"),

@@ -47,7 +47,7 @@ def test_every_setting_can_be_set() -> None:
     assert chosen.port == 0
     assert chosen.data_dir == Path("/var/lib/wallet")
     assert chosen.chains == (
-        ChainSetting(chain_id=31337, node_urls=("http://127.0.0.1:8545",), bundler_urls=("http://127.0.0.1:8545",)),
+        ChainSetting(chain_id=31337, node_urls=("http://127.0.0.1:8545",)),
         ChainSetting(chain_id=1, node_urls=("http://a",), bundler_urls=("http://b",), paymaster_url="http://c"),
     )
     assert chosen.deadline_seconds == 2.5

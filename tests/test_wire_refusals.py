@@ -37,7 +37,7 @@ INVALID: list[tuple[str, Any, str, str]] = [
     ("chainId", "0x100000000", "chainId", 'expected a hex quantity below 2^32, got "0x100000000"'),
     ("at", "1", "at", 'expected an integer from 0 to 281474976710655, got "1"'),
     ("id", "x", "id", 'expected a version 4 UUID, got "x"'),
-    ("id", TIMED_UUID, "id", 'expected a version 4 UUID, got "cd8b2d07-a6fa-11f1-a8a5-…" of 36 characters'),
+    ("id", TIMED_UUID, "id", 'expected a version 4 UUID, got "cd8b2d07-a6fa-11f1-a8a5-eaa8f3a7883c"'),
     ("text", 5, "text", "expected a string, got 5"),
     ("yes", "perhaps", "yes", 'expected true or false, got "perhaps"'),
     ("number", 0, "number", "expected at least 1, got 0"),

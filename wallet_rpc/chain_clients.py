@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,8 @@ class ChainClients:
     """The JSON-RPC client of each kind of upstream: `node`, `bundler` and, if the chain has one, `paymaster`."""
     probe_http: PostClient
     """The HTTP client of probes."""
+    has_bundler: bool
+    """False if no bundler is configured, so that bundler requests go to the node."""
 
     @property
     def mark(self) -> Mark:
@@ -60,18 +62,44 @@ class ChainClients:
                 ask = partial(ask_chain_id, self.probe_http, client, chain_id)
                 yield ProbedServer(f"chain {self.ports.chain_id} {kind} {number}", client.health, ask)
 
-    async def check_ready(self) -> None:
-        """Check the node and the bundler. Raises: Unavailable when one does not respond or serves another chain."""
+    @property
+    def start_checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """The checks at the start in their order, by the part that they check; each raises Unavailable."""
+        return {"node": self.check_node, "bundler": self.check_bundler, "contracts": self.check_contracts}
+
+    async def check_node(self) -> None:
+        """Check the node. Raises: Unavailable when it does not respond or serves another chain."""
         await self.node.verify(self.ports.chain_id)
-        await self.bundler.verify(self.ports.chain_id)
+
+    async def check_bundler(self) -> None:
+        """Check the bundler. Raises: Unavailable when it does not respond or serves another chain or entry point."""
+        try:
+            await self.bundler.verify(self.ports.chain_id)
+        except Unavailable as error:
+            if self.has_bundler:
+                raise
+            text = (
+                "no bundler is configured, so bundler requests go to the node, which does not serve them for "
+                f"EntryPoint v0.7: add a bundler, as in {self.ports.chain_id}=NODE_URL,BUNDLER_URL"
+            )
+            raise error.with_text(text) from None
+
+    async def check_ready(self) -> None:
+        """Check the node and the bundler. Raises: Unavailable."""
+        await self.check_node()
+        await self.check_bundler()
 
     async def check_contracts(self) -> None:
-        """Check the required contracts. Raises: Unavailable that names the first one that is not deployed."""
+        """Check the required contracts. Raises: Unavailable that names those that are not deployed."""
         codes = await asyncio.gather(*(self.node.code(address) for address in REQUIRED_CONTRACTS))
-        for (address, name), code in zip(REQUIRED_CONTRACTS.items(), codes, strict=True):
-            if not code:
-                text = f"{name}: expected at {address}, but the node finds no contract there; deploy it first"
-                raise Unavailable(text, reason="no_contract", part="node")
+        missing = [
+            f"{name}: expected at {address}, but the node finds no contract there"
+            for (address, name), code in zip(REQUIRED_CONTRACTS.items(), codes, strict=True)
+            if not code
+        ]
+        if missing:
+            text = f"{'; '.join(missing)}; deploy {'it' if len(missing) == 1 else 'them'} first"
+            raise Unavailable(text, reason="no_contract", part="node")
 
 
 def build_chain_clients(
@@ -88,10 +116,10 @@ def build_chain_clients(
     With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
     are not configured go to the paymaster service.
     """
-    chain_id = setting.chain_id
-    confirmations = setting.confirmations
+    chain_id, confirmations = setting.chain_id, setting.confirmations
     node_rpc = build_rpc(pools.get("node", http), setting.node_urls, part="node")
-    bundler_rpc = build_rpc(pools.get("bundler", http), setting.bundler_urls, part="bundler")
+    bundler_part = "bundler" if setting.bundler_urls else "node"
+    bundler_rpc = build_rpc(pools.get("bundler", http), setting.bundlers, part=bundler_part)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
     rpcs = {"node": node_rpc, "bundler": bundler_rpc}
     paymaster: Paymaster | None = None
@@ -105,25 +133,29 @@ def build_chain_clients(
         paymaster = build_policy_paymaster(
             sponsor, outcomes, chain=node, chain_id=chain_id, address=address, service=paymaster
         )
-    relayer = None
-    if relayer_options is not None:
-        options = relayer_options
-        relayer = KeyRelayer(node_rpc, node, chain_id, options.key, budget=options.budget, turn=options.turn)
     ports = ChainPorts(
         chain_id=chain_id,
         node=node,
         bundler=bundler,
         paymaster=paymaster,
         confirmations=confirmations,
-        relayer=relayer,
+        relayer=None if relayer_options is None else _build_relayer(relayer_options, node_rpc, node, chain_id),
         verifying_paymaster=setting.verifying_paymaster,
-        single_bundlers=tuple(map(HttpBundler, bundler_rpc.servers)) if len(setting.bundler_urls) > 1 else (),
+        single_bundlers=tuple(map(HttpBundler, bundler_rpc.servers)) if len(setting.bundlers) > 1 else (),
     )
-    upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
-    probe_http = pools.get("probes", http)
     return ChainClients(
-        ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy, rpcs=rpcs, probe_http=probe_http
+        ports=ports,
+        node=node,
+        bundler=bundler,
+        upstream_proxy=UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls]),
+        rpcs=rpcs,
+        probe_http=pools.get("probes", http),
+        has_bundler=bool(setting.bundler_urls),
     )
+
+
+def _build_relayer(options: RelayerOptions, rpc: Rpc, node: NodeChain, chain_id: int) -> KeyRelayer:
+    return KeyRelayer(rpc, node, chain_id, options.key, budget=options.budget, turn=options.turn)
 
 
 async def open_pools(stack: AsyncExitStack) -> Mapping[str, PostClient]:

@@ -125,7 +125,8 @@ async def test_a_wrong_service_or_a_url_of_another_form_is_reported() -> None:
             f"redis://{sentinel}": "the store runs in sentinel mode, expected standalone: use a redis+sentinel:// URL",
             f"redis+cluster://:{PASSWORD}@{master}": "the store runs in standalone mode, expected cluster: "
             "use a redis:// URL",
-            f"redis://{master}": "the store does not answer",
+            f"redis://{master}": "the store rejects the user or the password of its URL, or the user lacks a "
+            "permission",
         }
         assert {url: await _verify(url) for url in expected} == expected
 

@@ -190,8 +190,9 @@ async def test_a_log_with_timed_out_writers_has_no_entry_twice_and_is_intact(own
 
 async def test_a_redis_with_another_password_is_unavailable(redis_server: RedisServer) -> None:
     async with RedisStore.open(redis_server.url.replace("unix://", f"unix://:{PASSWORD}@")) as store:
-        with pytest.raises(Unavailable, match=r"^the store does not answer$") as error_info:
+        with pytest.raises(Unavailable, match=r"^the store rejects the user or the password of its URL") as error_info:
             await store.check_writable()
+    assert error_info.value.reason == "store_permission"
     assert PASSWORD not in repr(error_info.value.__cause__)
 
 

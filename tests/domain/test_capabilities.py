@@ -199,7 +199,7 @@ def test_a_malformed_part_is_rejected_with_its_path(given: Json, field: str, tex
     [
         (True, "expected a hex quantity below 2^128, got true"),
         ("0x", 'expected a hex quantity below 2^128, got "0x"'),
-        ("0x1" + "0" * 32, 'expected a hex quantity below 2^128, got "0x1000000000000000000000…" of 35 characters'),
+        ("0x1" + "0" * 32, 'expected a hex quantity below 2^128, got "0x100000000000000000000000000000000"'),
         (-1, "expected a hex quantity below 2^128, got -1"),
         ([], "expected a hex quantity below 2^128, got an array of 0"),
     ],

@@ -113,6 +113,11 @@ def a_policy(lines: str) -> str:
         (a_policy("allowed_senders = '0x'"), "allowed_senders: expected a list of addresses"),
         (a_policy("blocked_senders = ['0x12']"), "blocked_senders: expected a list of addresses"),
         (a_policy("allowed_targets = [1]"), "allowed_targets: expected a list of addresses"),
+        (
+            a_policy("allowed_targets = ['0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed']"),
+            "each an address with a correct EIP-55 checksum (0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed, if only the "
+            'case of its letters is wrong), got "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed"',
+        ),
         (a_policy("valid_from = 2027-01-01T00:00:00"), "valid_from: expected a time with its zone"),
         (a_policy("valid_from = true"), "valid_from: expected a time with its zone"),
         (a_policy("valid_until = -1"), "valid_until: expected a time with its zone"),

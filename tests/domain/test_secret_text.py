@@ -82,7 +82,7 @@ def test_other_text_is_not_masked(text: str) -> None:
         (7, ", got 7"),
         (None, ", got null"),
         ([1], ", got an array of 1"),
-        ("0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789", ', got "0x5FF137D4b0FDCD49DcA30c…" of 42 characters'),
+        ("0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789", ', got "0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789"'),
         ("0x5FF137D4b0FDCD49DcA30c7CF57E578a026d27891", ""),
         ("a=b", ""),
         ("a" * 20, ""),

@@ -17,7 +17,7 @@ from tests.support.rpc_client import Client
 from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.genesis import load_genesis
-from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS, SINGLE_SIGNER_MODULE
+from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS, SINGLE_SIGNER_MODULE, TIME_RANGE_MODULE
 
 DEAD = "http://127.0.0.1:1"
 FIRST, SECOND = CHAINS
@@ -61,16 +61,40 @@ def test_unreachable_nodes_stop_the_start(dev_stack: Stack, redis_server: RedisS
     assert f"WALLET_RPC_CHAINS: chain {FIRST}: the node does not answer" in error
 
 
-def test_a_missing_contract_stops_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
-    install()
-    genesis = {address: account for address, account in load_genesis().items() if address != SINGLE_SIGNER_MODULE}
-    with anvil(genesis, FIRST, tmp_path) as node:
-        error = start_error(tmp_path, redis_server, table(FIRST, node, dev_stack.nodes[FIRST]))
+MISSING = (SINGLE_SIGNER_MODULE, TIME_RANGE_MODULE)
 
-    assert (
-        f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED_CONTRACTS[SINGLE_SIGNER_MODULE]}: "
-        f"expected at {SINGLE_SIGNER_MODULE}, but the node finds no contract there"
-    ) in error
+
+@pytest.fixture(scope="module")
+def incomplete_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start anvil without two of the contracts; it serves no bundler methods."""
+    install()
+    genesis = {address: account for address, account in load_genesis().items() if address not in MISSING}
+    with anvil(genesis, FIRST, tmp_path_factory.mktemp("incomplete")) as node:
+        yield node
+
+
+def test_missing_contracts_stop_the_start(
+    dev_stack: Stack, redis_server: RedisServer, tmp_path: Path, incomplete_node: str
+) -> None:
+    error = start_error(tmp_path, redis_server, table(FIRST, incomplete_node, dev_stack.nodes[FIRST]))
+
+    found = [f"{REQUIRED_CONTRACTS[one]}: expected at {one}, but the node finds no contract there" for one in MISSING]
+    assert f"WALLET_RPC_CHAINS: chain {FIRST}: {'; '.join(found)}; deploy them first" in error
+
+
+@pytest.mark.parametrize("form", ["file", "entry"])
+def test_a_bundler_that_was_never_named_is_not_blamed(
+    redis_server: RedisServer, tmp_path: Path, incomplete_node: str, form: str
+) -> None:
+    chains = tmp_path / "chains.toml"
+    chains.write_text(f'[[chain]]\nid = {FIRST}\nnode = "{incomplete_node}"\n')
+    value = str(chains) if form == "file" else f"{FIRST}={incomplete_node}"
+    error = run_wallet_rpc("serve", folder=tmp_path, CHAINS=value, REDIS_URL=redis_server.url, OPEN="yes").stderr
+
+    assert error == (
+        f"wallet-rpc: WALLET_RPC_CHAINS: chain {FIRST}: no bundler is configured, so bundler requests go to the node, "
+        f"which does not serve them for EntryPoint v0.7: add a bundler, as in {FIRST}=NODE_URL,BUNDLER_URL\n"
+    )
 
 
 @pytest.fixture(scope="module")

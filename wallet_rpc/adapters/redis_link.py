@@ -17,7 +17,14 @@ from typing import Any, Self, TypeVar
 from redis import exceptions
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.adapters.redis_master import UNKNOWN, ReplicaWait, Script
@@ -212,7 +219,7 @@ class Link:
                 keys = await self._topology.find_keys_by_master(self._probe_key)
                 await asyncio.gather(*(self.run(self._probe, key, _PROBE_SECONDS) for key in keys))
         except Unavailable as error:
-            if isinstance(error.__cause__, ResponseError):
+            if isinstance(error.__cause__, ResponseError) and not isinstance(error.__cause__, NoPermissionError):
                 raise Unavailable(
                     "the store rejects a write: it is a replica, full, or cannot write to its disk",
                     reason="store_rejects_writes",
@@ -242,6 +249,8 @@ class Link:
                     except AuthenticationError:
                         raise
                     except _REPEATED as error:
+                        if isinstance(error.__cause__, AuthenticationError):  # redis-py wraps it on a Unix socket
+                            raise error.__cause__ from None
                         failure = error
                     except RuntimeError as error:  # uvloop's, for a write of redis-py on a closed connection
                         if "closed" not in str(error):
@@ -260,12 +269,16 @@ class Link:
     def deadline(self, share: float = 1.0) -> Iterator[None]:
         """Apply one deadline to all requests in the block, at most the rest of the request's time budget.
 
-        Raises: Unavailable when it passes or Redis fails, and at once while Redis is marked down.
+        Raises: Unavailable when it passes or Redis fails (store_permission: it rejects the user), and at once while
+        Redis is marked down.
         """
         self.health.require_usable()
         seconds = require_seconds(share * self._deadline_seconds, part=self.health.part)
         try:
             with TimeLimit.after(seconds):
                 yield
+        except (AuthenticationError, NoPermissionError) as error:
+            text = "the store rejects the user or the password of its URL, or the user lacks a permission"
+            raise Unavailable(text, reason="store_permission", part="store") from error
         except (RedisError, RedisClusterException, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error

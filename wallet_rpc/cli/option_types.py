@@ -6,6 +6,8 @@ import argparse
 import re
 from fractions import Fraction
 
+from pydantic_core import PydanticCustomError
+
 from wallet_rpc.domain.token_charge import ONE_COIN
 from wallet_rpc.primitives import Address
 
@@ -16,8 +18,8 @@ def parse_address(text: str) -> Address:
     """Parse an address. Raises: ArgumentTypeError."""
     try:
         return Address.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected an address, 0x and 40 hex digits, got {text!r}") from None
+    except PydanticCustomError as error:
+        raise argparse.ArgumentTypeError(error.message()) from None
 
 
 def parse_token_price(text: str) -> tuple[Address, int]:

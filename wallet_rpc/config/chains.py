@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.secret_text import format_received, mask_credentials, toml_position
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
@@ -28,13 +30,19 @@ class ChainSetting:
     chain_id: int
     node_urls: tuple[str, ...]
     """URLs of nodes; requests go to the first that responds."""
-    bundler_urls: tuple[str, ...]
+    bundler_urls: tuple[str, ...] = ()
+    """URLs of bundlers; none: bundler requests go to the node."""
     paymaster_url: str | None = None
     verifying_paymaster: Address | None = None
     """The operator's `VerifyingPaymaster` contract, for the policies of `WALLET_RPC_POLICIES`."""
     confirmations: int = 1
     """The number of blocks that make a call final, including the block of the call."""
     name: str | None = None
+
+    @property
+    def bundlers(self) -> tuple[str, ...]:
+        """URLs that get the bundler requests."""
+        return self.bundler_urls or self.node_urls
 
     @property
     def title(self) -> str:
@@ -80,7 +88,7 @@ def _entry(entry: str) -> ChainSetting:
     return ChainSetting(
         chain_id=chain_id,
         node_urls=(node,),
-        bundler_urls=(rest[0] if rest else node,),
+        bundler_urls=tuple(rest[:1]),
         paymaster_url=rest[1] if len(rest) > 1 else None,
     )
 
@@ -109,14 +117,14 @@ def _table(table: dict[str, Any], at: str) -> ChainSetting:
     for key in table:
         if key not in _KEYS:
             raise ChainFileError(f"{at}: expected no keys but {', '.join(_KEYS)}{format_received(key)}")
-    for key in ("id", "node", "bundler"):
+    for key in ("id", "node"):
         if key not in table:
             raise ChainFileError(f"{at}: {key}: required, but absent")
     values = {key: _value(key, given, at) for key, given in table.items()}
     return ChainSetting(
         chain_id=values["id"],
         node_urls=values["node"],
-        bundler_urls=values["bundler"],
+        bundler_urls=values.get("bundler", ()),
         paymaster_url=values.get("paymaster"),
         verifying_paymaster=values.get("verifying_paymaster"),
         confirmations=values.get("confirmations", 1),
@@ -168,8 +176,8 @@ def _entry_point(given: Any) -> None:
 def _address(given: Any) -> Address:
     try:
         return Address.parse(given)
-    except ValueError:
-        raise ValueError("an address, 0x and 40 hex digits") from None
+    except PydanticCustomError as error:
+        raise ValueError((error.context or {})["expected"]) from None
 
 
 def _name(given: Any) -> str:

@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import PydanticCustomError
+
 from wallet_rpc.domain.access import ORGANIZATION_ID
 from wallet_rpc.domain.policy import (
     MAX_POLICY_OPERATIONS,
@@ -169,10 +171,17 @@ def _list(given: Any) -> list[Any]:
 
 
 def _addresses(given: Any) -> frozenset[Address]:
+    if not isinstance(given, list):
+        raise _UnexpectedValue("a list of addresses, 0x and 40 hex digits each")
+    return frozenset(_address(one) for one in given)
+
+
+def _address(given: Any) -> Address:
     try:
-        return frozenset(Address.parse(one) for one in _list(given))
-    except ValueError:
-        raise _UnexpectedValue("a list of addresses, 0x and 40 hex digits each") from None
+        return Address.parse(given)
+    except PydanticCustomError as error:
+        expected = f"{(error.context or {})['expected']}{format_received(given)}"
+        raise _UnexpectedValue(f"a list of addresses, each {expected}") from None
 
 
 def _time(given: Any) -> int:

@@ -161,7 +161,7 @@ def _address(value: Any) -> bytes:
     expected = "an address, 20 bytes as 0x hex, in lower case or with a correct EIP-55 checksum"
     raw = _parse_bytes(value, expected, size=Address.size)
     if value != value.lower() and value != Address(raw).hex0x():
-        raise TypedDataError.value(expected, value)
+        raise TypedDataError.value(f"{expected} ({Address(raw).describe_checksum()})", value)
     return abi.address(raw)
 
 

@@ -119,8 +119,9 @@ def _make_serializer(cls: type[Data]) -> Any:
 class Address(Data):
     """A 20-byte account address; EIP-55 checksum text in JSON.
 
-    Mixed-case text with a wrong checksum is rejected, since a typing error could cost money. The constant of the native
-    token is accepted in any letter case, since documents and clients write it in several.
+    Mixed-case text with a wrong checksum is rejected, since a typing error could cost money. The error shows the
+    correct text of the same digits, for the case that they are right. The constant of the native token is accepted in
+    any letter case, since documents and clients write it in several.
     """
 
     size = 20
@@ -134,8 +135,12 @@ class Address(Data):
             return address
         digits = value[2:]
         if digits.lower() != digits != digits.upper() and digits != address.hex0x()[2:]:
-            raise malformed_error("an address with a correct EIP-55 checksum", value)
+            raise malformed_error(f"an address with a correct EIP-55 checksum ({address.describe_checksum()})", value)
         return address
+
+    def describe_checksum(self) -> str:
+        """Describe the correct text of an address with a wrong checksum, for error messages."""
+        return f"{self.hex0x()}, if only the case of its letters is wrong"
 
     def hex0x(self) -> str:
         """Return the EIP-55 checksum text."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic_core import PydanticCustomError
 
 _PREVIEW_LENGTH = 24
 """The maximum number of characters of a rejected value that an error message shows."""
+_WORD = re.compile(r"[A-Za-z0-9_./+-]{0,42}", re.ASCII)
+"""A name or an address, which is shown whole; it is shorter than a private key or an API key."""
 _LONGEST_KEY = 66
 _PREVIEW_BITS = 76
 """The widest integer that is shown in full; its decimal digits and sign fit into `_PREVIEW_LENGTH`."""
@@ -23,7 +27,7 @@ def preview(value: object) -> str:
         case str():
             text = (
                 f'"{value}"'
-                if len(value) <= _PREVIEW_LENGTH
+                if len(value) <= _PREVIEW_LENGTH or _WORD.fullmatch(value)
                 else f'"{value[:_PREVIEW_LENGTH]}…" of {len(value)} characters'
             )
         case list() | tuple():

@@ -19,7 +19,7 @@ from wallet_rpc.domain.times import Time
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.errors import InvalidParams, NotFound
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, SessionId, validation_error
+from wallet_rpc.primitives import Address, SessionId, preview, validation_error
 from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import FieldError, shape
 
@@ -45,7 +45,8 @@ def _read_evm_address(value: object) -> Address:
     address = parse_evm_address(value)
     if address is None:
         raise validation_error(
-            "must be an EVM address; in mixed case with its EIP-55 checksum", reason="address_malformed"
+            f"must be an EVM address; in mixed case with its EIP-55 checksum; got {preview(value)}",
+            reason="address_malformed",
         )
     return address
 
