@@ -3,15 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 DIR ?=
 ARGS ?=
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install
-# Prints a dot for each package during an installation. Ignores Ctrl-C, which pip handles.
-DOTS := { trap '' INT; while read -r word _; do case $$word in Collecting|Downloading|Processing) printf . ;; esac; done; echo; }
+INSTALL := .requirements/install
 # Runs apt-get as root, or with sudo.
 APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc contracts clients stack vectors scenarios check-chain demo bench chaos mutants clean
+.PHONY: help setup run test check style cover openrpc lock upgrade contracts clients stack vectors scenarios check-chain demo bench chaos mutants clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -40,6 +38,12 @@ cover: setup ## Check that the domain's tests cover every line and branch of it
 
 openrpc: .venv/.run ## Write openrpc.yaml from the operations
 	@$(BIN)/wallet-rpc openrpc > openrpc.yaml.new && mv openrpc.yaml.new openrpc.yaml
+
+lock: .venv/.dev ## Pin the requirements of pyproject.toml in .requirements, changing as little as possible
+	@$(BIN)/python -m tests.packages.lock
+
+upgrade: .venv/.dev ## Raise the upper bounds and the pins of all dependencies to the newest; print what changed
+	@$(BIN)/python -m tests.packages.lock --upgrade
 
 contracts: .venv/.run ## Compile the contracts into the genesis file if they changed
 	@$(BIN)/python -m wallet_rpc.devchain.build
@@ -70,7 +74,7 @@ chaos: setup ## Kill, freeze, cut, slow and lie; print kills, calls, lost, twice
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 mutants: setup ## Run mutation tests of the code that decides about authority (ARGS="MODULE.py ...", an hour)
-	@$(PIP) --quiet --group mutation
+	@$(INSTALL) mutation.txt
 	@nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
 clean: ## Remove installed and built files; keep data folders
@@ -79,24 +83,25 @@ clean: ## Remove installed and built files; keep data folders
 # Each installation removes `.made` until it is done, so an interrupted one starts again from nothing.
 # A bare Debian has Python without venv and pip: then its python3-venv package is installed first.
 .venv/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "wallet-rpc needs Python 3.11 or newer; found $$($(PYTHON) --version) (set PYTHON=…)"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): command not found; install Python 3.11 or newer, or name yours: make PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "wallet-rpc needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -c "import platform; print(platform.python_version())" 2>/dev/null || echo "no working Python") (set PYTHON=…)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Installing python3-venv"; $(APT) update && $(APT) install -y python3-venv >/dev/null; } || \
 		{ echo "Python's venv module is missing and could not be installed: install python3-venv"; exit 1; }
 	@echo "Creating .venv"
-	@rm -rf .venv && $(PYTHON) -m venv .venv && $(PIP) --quiet --upgrade pip
+	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.run: pyproject.toml wallet_rpc/__init__.py .venv/.made
+.venv/.run: pyproject.toml wallet_rpc/__init__.py $(addprefix .requirements/, pip.txt build.txt run.txt node.txt) .venv/.made
 	@echo "Installing wallet-rpc and its dependencies (once, about a minute)"
 	@rm -f .venv/.made
-	@$(PIP) --editable . | $(DOTS)
-	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Installing Node.js, for the Solidity compiler"; $(PIP) --group node | $(DOTS); }
+	@$(INSTALL) pip.txt && $(INSTALL) run.txt && $(INSTALL) --no-deps --editable .
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Installing Node.js, for the Solidity compiler"; $(INSTALL) node.txt; }
 	@touch .venv/.made $@
 
-.venv/.dev: .venv/.run
+.venv/.dev: .requirements/dev.txt .venv/.run
 	@echo "Installing the development tools (once)"
 	@rm -f .venv/.made
-	@$(PIP) --group dev | $(DOTS)
+	@$(INSTALL) dev.txt
 	@command -v curl >/dev/null || { echo "Installing curl, which the README's commands use"; $(APT) update && $(APT) install -y curl >/dev/null; } || \
 		echo "curl is missing and could not be installed: the test of the README's commands will fail"
 	@touch .venv/.made .venv/.run $@

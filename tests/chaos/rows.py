@@ -128,7 +128,7 @@ def _embedded() -> Iterator[Row]:
 def _dev() -> Iterator[Row]:
     yield Row("dev killed", "dev", kill("dev"), (), SHORT, rounds=45, times=2)
     yield Row("dev's chain killed", "dev", kill_child("wallet_rpc.devchain.worker"), (), SHORT, rounds=45, times=3)
-    yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=45, times=3)
+    yield Row("dev's Redis killed", "dev", kill_child("-server"), (), SHORT, rounds=45, times=3)
 
 
 RESTARTED = Row(

