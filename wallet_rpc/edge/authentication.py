@@ -166,8 +166,9 @@ def _iter_credentials(scope: Scope) -> Iterator[str]:
 
     Raises: Unauthorized when one of the headers has two values.
     """
-    api_key = _single_header(scope, KEY_HEADER)
-    authorization = _single_header(scope, _AUTHORIZATION)
+    fields = HeaderFields.of(scope)
+    api_key = _single_value(fields, KEY_HEADER)
+    authorization = _single_value(fields, _AUTHORIZATION)
     if api_key is not None:
         yield api_key.strip()
     bearer = None if authorization is None else _bearer_value(authorization)
@@ -177,9 +178,11 @@ def _iter_credentials(scope: Scope) -> Iterator[str]:
         yield scope["path_params"]["key"]
 
 
-def _single_header(scope: Scope, header: bytes) -> str | None:
-    """Return the value of a header, which may be repeated. Raises: Unauthorized for two different values."""
-    values = set(HeaderFields.of(scope).values_of(header))
+def _single_value(fields: HeaderFields, name: bytes) -> str | None:
+    """Return the value of a field, which may be repeated. Raises: Unauthorized for two different values."""
+    if name not in fields:
+        return None
+    values = set(fields.values_of(name))
     if len(values) > 1:
         raise _invalid_key()
     return next(iter(values), None)
