@@ -9,7 +9,7 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc lock upgrade contracts clients stack vectors scenarios check-chain demo bench chaos mutants clean
+.PHONY: help setup run test check style cover openrpc lock upgrade wheel contracts clients stack vectors scenarios check-chain demo bench chaos mutants clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -45,6 +45,9 @@ lock: .venv/.dev ## Pin the requirements of pyproject.toml in .requirements, cha
 upgrade: .venv/.dev ## Raise the upper bounds and the pins of all dependencies to the newest; print what changed
 	@$(BIN)/python -m tests.packages.lock --upgrade
 
+wheel: setup ## Build the wheel and the sdist into .dist
+	@rm -rf .dist && $(BIN)/python -m build --no-isolation --outdir .dist
+
 contracts: .venv/.run ## Compile the contracts into the genesis file if they changed
 	@$(BIN)/python -m wallet_rpc.devchain.build
 
@@ -78,7 +81,7 @@ mutants: setup ## Run mutation tests of the code that decides about authority (A
 	@nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
 clean: ## Remove installed and built files; keep data folders
-	@rm -rf .venv .chaos wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/bench/node_modules tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
+	@rm -rf .venv .chaos .dist wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/bench/node_modules tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
 
 # Each installation removes `.made` until it is done, so an interrupted one starts again from nothing.
 # A bare Debian has Python without venv and pip: then its python3-venv package is installed first.
@@ -94,7 +97,7 @@ clean: ## Remove installed and built files; keep data folders
 .venv/.run: pyproject.toml wallet_rpc/__init__.py $(addprefix .requirements/, pip.txt build.txt run.txt node.txt) .venv/.made
 	@echo "Installing wallet-rpc and its dependencies (once, about a minute)"
 	@rm -f .venv/.made
-	@$(INSTALL) pip.txt && $(INSTALL) run.txt && $(INSTALL) --no-deps --editable .
+	@$(INSTALL) pip.txt && $(INSTALL) run.txt && HATCH_BUILD_NO_HOOKS=true $(INSTALL) --no-deps --editable . # `contracts` compiles
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Installing Node.js, for the Solidity compiler"; $(INSTALL) node.txt; }
 	@touch .venv/.made $@
 

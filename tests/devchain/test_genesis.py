@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from eth_utils.crypto import keccak
 
-from wallet_rpc.devchain import build
+from wallet_rpc.devchain import build, contract_sources
 from wallet_rpc.devchain.chain_state import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.genesis import (
@@ -127,7 +127,7 @@ def test_a_genesis_builder_returns_only_accounts_that_are_not_empty() -> None:
 
 
 def test_nothing_is_built_while_the_inputs_are_the_same() -> None:
-    if not build.INPUTS_FILE.is_file():
+    if not contract_sources.INPUTS_FILE.is_file():
         pytest.skip("the genesis file came with a wheel")
     assert build.build() is False
 

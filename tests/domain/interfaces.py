@@ -20,8 +20,8 @@ from typing import Any
 from tests.clients.npm import HERE as CLIENTS
 from tests.clients.npm import output_of, run_program
 from tests.golden.scenarios import DEPLOYMENTS
-from wallet_rpc.devchain.build import SOURCES, find_node_js
-from wallet_rpc.devchain.genesis import BUILD
+from wallet_rpc.devchain.build import find_node_js
+from wallet_rpc.devchain.contract_sources import BUILD, SOURCES
 
 _PACKAGES = SOURCES / "node_modules"
 _SDK = CLIENTS / "node_modules" / "@account-kit" / "smart-contracts" / "dist" / "esm" / "src" / "ma-v2"

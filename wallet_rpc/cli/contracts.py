@@ -19,8 +19,8 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.transaction_sender import TransactionSender
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain.contract_names import SENDER_CREATOR, contract_name, sort_contracts
+from wallet_rpc.devchain.contract_sources import ENTRY_POINT_FILE
 from wallet_rpc.devchain.genesis import (
-    ENTRY_POINT_FILE,
     DeploymentFailed,
     Genesis,
     GenesisMissing,

@@ -13,17 +13,22 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import encode
 
-from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
-from wallet_rpc.devchain.genesis import (
+from wallet_rpc.devchain.contract_sources import (
     BUILD,
     ENTRY_POINT_FILE,
     GENESIS_FILE,
+    INPUTS_FILE,
+    SOURCES,
+    inputs_hash,
+    is_built,
+)
+from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
+from wallet_rpc.devchain.genesis import (
     Genesis,
     GenesisAccount,
     GenesisBuilder,
@@ -45,10 +50,6 @@ from wallet_rpc.domain.contracts import (
     TIME_RANGE_MODULE,
 )
 from wallet_rpc.primitives import Address, Data
-
-SOURCES = BUILD.parent
-INPUTS_FILE = BUILD / "inputs.sha256"
-"""The file with the hash of the inputs that the genesis file was built from."""
 
 _ENTRY_POINT_SALT = bytes.fromhex("90d8084deab30c2a37c45e8d47f49f2f7965183cb6990a98943ef94940681de3")
 _FACTORY_OWNER = Address.parse("0xDdF32240B4ca3184De7EC8f0D5Aba27dEc8B7A5C")
@@ -113,15 +114,6 @@ def find_node_js() -> NodeJs:
     return NodeJs(inside, (inside, folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
 
 
-def inputs_hash() -> str:
-    """Return the hash of all inputs of the build."""
-    here = Path(__file__).parent
-    names = [here / "build.py", here / "genesis.py", here / "dev_constants.py"]
-    names += [SOURCES / name for name in ("package.json", "package-lock.json", ".npmrc", "compile.mjs")]
-    names += sorted(SOURCES.glob("*.sol"))
-    return sha256(b"".join(sha256(name.read_bytes()).digest() for name in names)).hexdigest()
-
-
 def assemble(compiled: dict[str, Any]) -> Genesis:
     """Assemble the genesis accounts from compiled contracts.
 
@@ -150,9 +142,9 @@ def _entry_point_creation(compiled: dict[str, Any]) -> bytes:
 
 def build(*, force: bool = False) -> bool:
     """Build the genesis file if its inputs changed, and return True if it was built. Raises: BuildFailed."""
-    current_hash = inputs_hash()
-    if not force and GENESIS_FILE.is_file() and INPUTS_FILE.is_file() and INPUTS_FILE.read_text() == current_hash:
+    if is_built() and not force:
         return False
+    inputs = inputs_hash()
     node = find_node_js()
     _say("Installing the Solidity compiler (npm ci)")
     node.run(*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
@@ -163,7 +155,7 @@ def build(*, force: bool = False) -> bool:
     genesis = assemble(compiled)
     ENTRY_POINT_FILE.write_text(dump_creation_code({ENTRY_POINT: _entry_point_creation(compiled)}), encoding="utf-8")
     GENESIS_FILE.write_text(dump_genesis(genesis), encoding="utf-8")
-    INPUTS_FILE.write_text(current_hash)
+    INPUTS_FILE.write_text(inputs, encoding="utf-8")
     _say(f"Built {GENESIS_FILE.name}: {len(genesis)} accounts")
     return True
 

@@ -16,15 +16,11 @@ from eth_typing import Address as EvmAddress
 from eth_typing import BlockNumber, Hash32
 
 from wallet_rpc.devchain.chain_state import ChainState, Value, balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.devchain.contract_sources import GENESIS_FILE
 from wallet_rpc.devchain.evm import ExecutionResult, MessageCall, run_call
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.domain.contracts import CREATE2_DEPLOYER
 from wallet_rpc.primitives import Address, Data
-
-BUILD = Path(__file__).parent / "contracts" / "build"
-GENESIS_FILE = BUILD / "genesis.json"
-ENTRY_POINT_FILE = BUILD / "entry_point.json"
-"""The file with EntryPoint's creation code, in the format of `read_creation_code`."""
 
 CREATE2_DEPLOYER_CODE = bytes.fromhex(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
