@@ -9,13 +9,13 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc lock upgrade wheel contracts clients stack vectors scenarios check-chain demo bench chaos mutants clean
+.PHONY: help setup run test check style cover openrpc lock upgrade wheel contracts clients stack-tools stack vectors scenarios check-chain demo bench chaos mutants clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/.dev contracts clients stack ## Install everything for development
+setup: .venv/.dev contracts clients stack-tools ## Install everything for development
 
 run: .venv/.run contracts ## Start a wallet server with its own chain and Redis (ARGS="--chain 421614")
 	@exec $(BIN)/wallet-rpc dev $(ARGS)
@@ -54,8 +54,11 @@ contracts: .venv/.run ## Compile the contracts into the genesis file if they cha
 clients: .venv/.dev ## Install the official clients from npm if their lock file changed
 	@$(BIN)/python -m tests.clients.npm
 
-stack: .venv/.dev ## Install anvil and Alto from npm if their lock file changed
+stack-tools: .venv/.dev ## Install anvil and Alto from npm if their lock file changed
 	@$(BIN)/python -m tests.stack.installing
+
+stack: .venv/.dev contracts stack-tools ## Run anvil, Alto, Redis and wallet-rpc serve until Ctrl-C (ARGS=--any-port)
+	@exec $(BIN)/python -m tests.stack $(ARGS)
 
 vectors: setup ## Check golden vectors (DIR=folder, default specs/vectors)
 	@$(BIN)/python -m tests.golden.vectors $(or $(DIR),specs/vectors)
