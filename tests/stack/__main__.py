@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,9 +19,10 @@ import httpx2
 
 from tests.stack.composition import Composition, Service, log_file, run_service
 from tests.stack.installing import install
-from tests.stack.parts import ask, private_key
+from tests.stack.parts import private_key
+from wallet_rpc.__main__ import main as wallet_rpc_command
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
-from wallet_rpc.config.settings import variable
+from wallet_rpc.config.settings import PREFIX, variable
 from wallet_rpc.devchain.build import BuildFailed
 from wallet_rpc.devchain.genesis import GENESIS_FILE
 from wallet_rpc.domain.access import OPEN_ORGANIZATION
@@ -37,9 +40,10 @@ class StackFailed(Exception):
 class Stack:
     """The running services."""
 
-    def __init__(self, composition: Composition, folder: Path) -> None:
+    def __init__(self, composition: Composition, folder: Path, http: httpx2.Client) -> None:
         self._composition = composition
         self._folder = folder
+        self._http = http
         self._running: dict[str, tuple[Service, subprocess.Popen[bytes]]] = {}
 
     def start(self, opened: ExitStack) -> None:
@@ -62,7 +66,7 @@ class Stack:
                 if process.returncode != 0:
                     raise StackFailed(_describe_end(service, process, self._folder))
                 return
-            if not service.is_job and is_ready(service.name, self._composition.ports[service.name]):
+            if not service.is_job and is_ready(service.name, self._composition.ports[service.name], self._http):
                 self.check()  # another process may have the port
                 return
             if time.monotonic() > ends:
@@ -77,21 +81,17 @@ class Stack:
 
     def create_key(self) -> str:
         """Create an API key for callers without an organisation. Raises: StackFailed."""
-        service, _ = self._running["wallet-rpc"]
-        *program, _ = service.command
-        words = ["key", "create", "--org", OPEN_ORGANIZATION, "--name", "devnet", "--json"]
-        redis = variable("redis_url")
-        done = subprocess.run(  # noqa: S603  # wallet-rpc itself
-            [*program, *words],
-            env=service.own_environment({redis: service.environment[redis]}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise StackFailed(f"no API key could be created: {done.stderr.strip()}")
-        return str(json.loads(done.stdout)["key"])
+        os.environ[variable("redis_url")] = self._redis_url
+        printed = StringIO()
+        with redirect_stdout(printed):
+            status = wallet_rpc_command(["key", "create", "--org", OPEN_ORGANIZATION, "--name", "devnet", "--json"])
+        if status != 0:
+            raise StackFailed("no API key could be created")
+        return str(json.loads(printed.getvalue())["key"])
+
+    @property
+    def _redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self._composition.ports['redis']}/0"
 
     def describe(self, key: str) -> str:
         """Return the text with the URLs and the development keys."""
@@ -102,7 +102,7 @@ class Stack:
                 f"Wallet API:   http://127.0.0.1:{ports['wallet-rpc']}",
                 f"Node:         http://127.0.0.1:{ports['anvil']} (anvil, chain {CHAIN_ID})",
                 f"Bundler:      http://127.0.0.1:{ports['alto']} (Alto)",
-                f"Redis:        redis://127.0.0.1:{ports['redis']}/0",
+                f"Redis:        {self._redis_url}",
                 f"API key:      {key} (none is needed on this machine)",
                 f"Funded key:   {private_key(0)} (10,000 ETH on this chain, publicly known)",
                 f"Logs:         {self._folder}",
@@ -117,7 +117,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def is_ready(name: str, port: int) -> bool:
+def is_ready(name: str, port: int, http: httpx2.Client) -> bool:
     """Return True when the service answers."""
     url = f"http://127.0.0.1:{port}"
     try:
@@ -126,11 +126,11 @@ def is_ready(name: str, port: int) -> bool:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16) == b"+PONG\r\n"
         if name == "wallet-rpc":
-            return httpx2.get(f"{url}/ready", timeout=5).status_code == 200
-        ask(url, "eth_chainId")
-    except (OSError, httpx2.HTTPError, KeyError, ValueError):
+            return http.get(f"{url}/ready").status_code == 200
+        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+        return "result" in http.post(url, json=body).json()
+    except (OSError, httpx2.HTTPError, ValueError):
         return False
-    return True
 
 
 def _describe_end(service: Service, process: subprocess.Popen[bytes], folder: Path) -> str:
@@ -148,7 +148,8 @@ def run(*, any_port: bool) -> None:
     node = install()
     with TemporaryDirectory(prefix="wallet-rpc-stack-") as name, ExitStack() as opened:
         folder = Path(name)
-        stack = Stack(Composition(folder, node, any_port=any_port), folder)
+        http = opened.enter_context(httpx2.Client(timeout=5))
+        stack = Stack(Composition(folder, node, any_port=any_port), folder, http)
         stack.start(opened)
         say(stack.describe(stack.create_key()))
         while True:
@@ -161,6 +162,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make stack", description="Run anvil, Alto, Redis and wallet-rpc serve.")
     parser.add_argument("--any-port", action="store_true", help="use free ports, not those of compose.yaml")
     options = parser.parse_args()
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:  # the settings are those of compose.yaml
+        del os.environ[name]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(any_port=options.any_port)

@@ -23,7 +23,6 @@ from tests.stack.parts import free_port
 from tests.support.processes import end_process
 from wallet_rpc.adapters.redis_binary import find_binary
 from wallet_rpc.adapters.redis_server import bind_to_thread
-from wallet_rpc.config.settings import PREFIX
 from wallet_rpc.devchain.build import NodeJs
 
 DEPLOY = Path(__file__).parents[2] / "specs" / "deploy"
@@ -40,10 +39,6 @@ class Service:
     environment: Mapping[str, str]
     is_job: bool
     """True if the others wait for its successful end."""
-
-    def own_environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return this process's environment with these settings of wallet-rpc only."""
-        return {**{name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}, **settings}
 
 
 class Composition:
@@ -126,7 +121,7 @@ def run_service(service: Service, folder: Path) -> Iterator[subprocess.Popen[byt
     with log_file(service, folder).open("w") as log:
         process = subprocess.Popen(  # noqa: S603  # commands of compose.yaml
             bind_to_thread(*service.command),
-            env=service.own_environment(service.environment),
+            env={**os.environ, **service.environment},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
