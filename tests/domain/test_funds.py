@@ -127,13 +127,16 @@ def test_the_message_is_the_one_that_clients_know() -> None:
 
     assert funds.build_insufficient_funds_error(9).message == (
         "precheck failed: sender balance and deposit together is 7 but must be at least 16 to pay for this operation: "
-        f"the calls send 7, and gas may cost 9; add 9 wei to {ACCOUNT}"
+        f"the calls send 7, and gas may cost 9; add 9 wei to {ACCOUNT} "
+        "(it has 0.000000000000000007 ETH and needs 0.000000000000000016 ETH)"
     )
     assert funds.build_insufficient_funds_error(None).message.endswith(
-        f"the calls send 7, and gas may cost more; add 2 wei to {ACCOUNT}"
+        f"the calls send 7, and gas may cost more; add 2 wei to {ACCOUNT} "
+        "(it has 0.000000000000000007 ETH and needs 0.000000000000000009 ETH)"
     )
     assert funds.build_insufficient_funds_error(0).message == (
-        f"precheck failed: sender balance is 5 but must be at least 7, which the calls send; add 2 wei to {ACCOUNT}"
+        f"precheck failed: sender balance is 5 but must be at least 7, which the calls send; add 2 wei to {ACCOUNT} "
+        "(it has 0.000000000000000005 ETH and needs 0.000000000000000007 ETH)"
     )
     assert funds.build_insufficient_funds_error(0).data == {
         "reason": "insufficient_funds",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -83,6 +84,26 @@ def test_a_whole_balance_cannot_be_sent_by_an_account_that_pays_for_gas(client: 
     sent = wallet.submit(wallet.sign_array(prepared)) if isinstance(wallet, External) else None
     sent = sent or wallet.send(prepared, wallet.owner)
     assert wallet.wait_until_final(sent)["status"] == 200
+
+
+@on_both_stacks
+@pytest.mark.parametrize("is_deployed", [False, True])
+def test_an_account_without_funds_for_gas_is_told_the_amounts_when_it_prepares(
+    client: Client, is_deployed: bool
+) -> None:
+    wallet = new_deployed_account(client) if is_deployed else Wallet(client)
+    client.chain("anvil_setBalance", wallet.account, "0x3e8")
+    shortfall = catch_shortfall(wallet, {"to": FRIEND}, sponsored=False)
+    needed = shortfall["gasCost"]
+    assert shortfall == {"balance": 1000, "value": 0, "deposit": 0, "gasCost": needed, "missing": needed - 1000}
+
+    with pytest.raises(RpcError) as error_info:
+        wallet.prepare({"to": FRIEND}, sponsored=False)
+    has, needs = "0.000000000000001", f"{Decimal(needed).scaleb(-18):f}".rstrip("0")
+    assert error_info.value.message.endswith(f"to {wallet.account} (it has {has} ETH and needs {needs} ETH)")
+    assert f"is 1000 but must be at least {needed} to pay" in error_info.value.message
+    client.chain("anvil_setBalance", wallet.account, hex(needed))
+    assert wallet.prepare({"to": FRIEND}, sponsored=False)["feePayment"]["sponsored"] is False
 
 
 def test_values_of_all_calls_are_added_up_including_nested_ones(wallet: Wallet) -> None:

@@ -155,8 +155,9 @@ def test_a_grant_whose_nonce_was_incremented_is_rejected(wallet: Wallet) -> None
 
 
 def test_the_owner_cannot_pay_without_funds(client: Client) -> None:
-    poor = Wallet(client)
+    poor = Wallet(client).fund(tokens=0)
     prepared = poor.prepare({"to": FRIEND}, sponsored=False)
+    client.chain("anvil_setBalance", poor.account, "0x0")
     with assert_rejected(poor, -32000, "insufficient_funds"):
         poor.send(prepared, poor.owner)
     poor.fund(tokens=0)

@@ -26,6 +26,7 @@ async def test_without_a_paymaster_sponsorship_is_rejected_unless_it_is_optional
     unsponsored = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
     with pytest.raises(UnsupportedCapability, match="no paymaster"):
         await unsponsored.prepare(CALL)
+    await wallet.control("anvil_setBalance", wallet.account, hex(10**18))
     prepared = await unsponsored.prepare(CALL, paymasterService={**SPONSORSHIP, "optional": True})
     assert "paymaster" not in prepared["data"]
     assert prepared["feePayment"]["sponsored"] is False
@@ -35,6 +36,7 @@ async def test_a_paymaster_of_the_callers_choice_is_rejected_unless_it_is_option
     service = {"url": "https://paymaster.example", "context": {}}
     with pytest.raises(UnsupportedCapability, match=r"paymasterService\.url"):
         await wallet.prepare(CALL, paymasterService=service)
+    await wallet.control("anvil_setBalance", wallet.account, hex(10**18))
     unsponsored = await wallet.prepare(CALL, paymasterService={**service, "optional": True})
     assert "paymaster" not in unsponsored["data"]
     sponsored = await wallet.prepare(CALL, paymasterService={**service, **SPONSORSHIP})

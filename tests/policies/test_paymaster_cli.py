@@ -160,7 +160,7 @@ def test_a_configured_paymaster_is_the_default(paymaster: Paymaster, node_url: s
         (("deploy",), {"CHAINS": None}, 2, "WALLET_RPC_CHAINS: not set; set it, or name a node with --node"),
         (("status", "--chain", "1"), {}, 2, "--chain: expected one of 421614, got 1"),
         (("status", "--chain", "one"), {}, 2, "expected a chain id such as 31337"),
-        (("status", "--at", "0x12"), {}, 2, "expected an address"),
+        (("status", "--at", "0x12"), {}, 2, "expected 0x and 20 hex bytes (an address)"),
         (("deposit", "--wei", "1.5"), {}, 2, "expected a whole number"),
         (("withdraw",), {}, 2, "the following arguments are required: --wei"),
         (("status",), {"DEPLOYER_KEY": None, "PAYMASTER_KEY": None}, 2, "--owner: address required"),

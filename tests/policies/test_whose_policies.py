@@ -81,7 +81,7 @@ async def outcome(paymaster: PolicyPaymaster, operation: UserOperation, name: st
         try:
             results.append((await call(operation, {"policyId": name})).paymaster)
         except PaymasterRejected as error:
-            results.append((error.code, error.message.replace(name[:24], ""), error.data))
+            results.append((error.code, error.message.replace(name, ""), error.data))
     return tuple(results)
 
 

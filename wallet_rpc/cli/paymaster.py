@@ -21,10 +21,9 @@ from wallet_rpc.adapters.sponsorship.setup import signer_of
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.genesis import GenesisMissing, load_genesis
+from wallet_rpc.domain.ether import format_ether
 from wallet_rpc.errors import Rejected, WalletError
 from wallet_rpc.primitives import Address, ChainId
-
-_ETHER = 10**18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +253,4 @@ def _time(seconds: int) -> str:
 
 
 def _format_wei(wei: int) -> str:
-    ether, remainder = divmod(wei, _ETHER)
-    decimals = f"{remainder:018}".rstrip("0")
-    return f"{ether}{'.' + decimals if decimals else ''} ether ({wei} wei)"
+    return f"{format_ether(wei)} ether ({wei} wei)"

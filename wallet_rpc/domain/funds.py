@@ -15,6 +15,7 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.call_data import decode_calls
+from wallet_rpc.domain.ether import format_ether
 from wallet_rpc.errors import Rejected
 from wallet_rpc.primitives import Address, Word
 
@@ -124,5 +125,9 @@ class Funds:
                 f"this operation: the calls send {self.value}, and gas may cost {gas_cost or 'more'}"
             )
         facts: dict[str, Any] = {name: hex(amount) for name, amount in amounts.items()}
-        text = f"precheck failed: {text}; add {missing} wei to {self.account}"
+        available = self.balance if gas_cost == 0 else total
+        text = (
+            f"precheck failed: {text}; add {missing} wei to {self.account} "
+            f"(it has {format_ether(available)} ETH and needs {format_ether(available + missing)} ETH)"
+        )
         return Rejected(text, reason="insufficient_funds", **facts)

@@ -58,7 +58,7 @@ from wallet_rpc.primitives import ZERO_ADDRESS, ChainId, NonZeroAddress
 from wallet_rpc.services.account_facts import chain_of, read_account_facts
 from wallet_rpc.services.account_funds import (
     find_shortage,
-    read_transfer_funds,
+    read_needed_funds,
     refuse_certain_shortage,
     refuse_unfunded,
 )
@@ -155,7 +155,7 @@ async def _prepare(
         authority=authority,
         authorization=authorization,
     )
-    draft, funds = await asyncio.gather(build_draft(preparation), read_transfer_funds(preparation))
+    draft, funds = await asyncio.gather(build_draft(preparation), read_needed_funds(preparation))
     if funds is not None:
         await refuse_certain_shortage(funds, draft)
     try:

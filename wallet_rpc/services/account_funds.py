@@ -1,8 +1,8 @@
 """Balance checks at preparation: the account must be able to pay the value of its calls and, if it pays, the gas.
 
 A certain shortage is reported with its amounts before any external call to a paymaster. If code that runs earlier in
-the batch might add funds, the bundler's estimate with exactly the account's balance decides. Calls without value are
-not checked here: if the account cannot pay for gas, the bundler rejects the operation at no cost to the account.
+the batch might add funds, the bundler's estimate with exactly the account's balance decides. An estimate
+(`onlyEstimation`) needs no balance for gas alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wallet_rpc.domain.permit import decode_uint, encode_balance_of
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import ExecutionReverted, Rejected, WalletError
 from wallet_rpc.primitives import Address
-from wallet_rpc.services.sponsorship import estimate_gas_limits
+from wallet_rpc.services.sponsorship import estimate_gas_limits, is_estimate_only
 from wallet_rpc.services.user_operation_builder import Preparation
 
 MAX_RECEIVERS = 16
@@ -56,9 +56,10 @@ class AccountFunds:
         )
 
 
-async def read_transfer_funds(preparation: Preparation) -> AccountFunds | None:
-    """Read the account's funds; None, without a read, for calls that transfer no value."""
-    if not required_balance(preparation.account, transfers_of(preparation.account, preparation.calls)):
+async def read_needed_funds(preparation: Preparation) -> AccountFunds | None:
+    """Read the account's funds; None, without a read, where the account needs none: for neither value nor gas."""
+    pays_gas = _pays_itself(preparation) and not is_estimate_only(preparation.capabilities)
+    if not pays_gas and not required_balance(preparation.account, transfers_of(preparation.account, preparation.calls)):
         return None
     return await _read_funds(preparation)
 
@@ -77,7 +78,8 @@ async def refuse_certain_shortage(account_funds: AccountFunds, draft: UserOperat
 async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation) -> None:
     """Raise Rejected (insufficient_funds) when the account cannot pay the calls' value and the maximum gas cost.
 
-    The bundler would accept such an operation: its gas would be paid, and its calls would revert.
+    Where only the value is missing, the bundler would accept the operation: its gas would be paid, and its calls would
+    revert.
     """
     gas_cost = max_cost(operation) if operation.paymaster is None else 0
     available = account_funds.funds.available(gas_cost)
