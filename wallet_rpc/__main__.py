@@ -53,12 +53,19 @@ def _parser() -> argparse.ArgumentParser:
         help="accept this ERC-20 for gas, at this price in wei for its smallest unit; may be repeated",
     )
     dev.add_argument("--deployments", type=Path, metavar="FILE", help="deployment records with contracts to install")
+    dev.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this one ends")
     serve = commands.add_parser("serve", help="run a server in front of your nodes, bundlers and Redis")
     dev.add_argument("--workers", help=argparse.SUPPRESS)  # rejected with the reason
     serve.add_argument("--workers", help=f"number of processes, for more cores ({settings.variable('workers')})")
     for command in (dev, serve):
         command.add_argument("--host", help=f"address to listen on ({settings.variable('host')})")
         command.add_argument("--port", help=f"port to listen on ({settings.variable('port')})")
+        command.add_argument(
+            "--ready-file",
+            type=Path,
+            metavar="FILE",
+            help="file to write when ready, removed at the end: JSON with the URL",
+        )
     demo = commands.add_parser("demo", help="show account creation, a grant, an allowed call and a denied call")
     demo.add_argument("--url", help="URL of the server (default: a running one, else a new ephemeral one)")
     demo.add_argument("--key", help="API key, if the server requires one")
@@ -74,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 for success."""
+    parent = os.getppid()  # read before the imports that follow, in which the parent may end
     options = _parse_options(arguments)
     environ = dict(os.environ)
     for name in ("host", "port", "workers"):
@@ -85,9 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "serve":  # it forks, if at all, before it runs an event loop
             from wallet_rpc.cli.serve import run_serve_command
 
-            return run_serve_command(loaded, print_line=_print_line)
+            return run_serve_command(loaded, ready_file=options.ready_file, print_line=_print_line)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(options, loaded))
+            return runner.run(_run(options, loaded, parent=parent))
     except settings.SettingError as error:
         print(f"wallet-rpc: {mask_credentials(str(error))}", file=sys.stderr)
         return 2
@@ -107,7 +115,7 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-async def _run(options: argparse.Namespace, loaded: settings.Settings) -> int:
+async def _run(options: argparse.Namespace, loaded: settings.Settings, *, parent: int) -> int:
     """Run the command, importing only the modules that it needs, so that it starts fast."""
     match options.command:
         case "openrpc":
@@ -133,7 +141,9 @@ async def _run(options: argparse.Namespace, loaded: settings.Settings) -> int:
 
             return await _run_until_sigterm(run_access_command(options, loaded, print_line=_print_line))
         case _:
-            await _dev(loaded, options)
+            from wallet_rpc.cli.dev import run_dev_command
+
+            await run_dev_command(loaded, options, parent=parent, print_line=_print_line)
     return 0
 
 
@@ -142,30 +152,6 @@ async def _run_until_sigterm(command: Coroutine[Any, Any, int]) -> int:
     task = asyncio.ensure_future(command)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
-
-
-async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
-    from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, choose_dev_key, format_greeting, open_dev_server
-    from wallet_rpc.edge import log_lines
-    from wallet_rpc.edge.connections import raise_open_file_limit
-    from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_shutdown
-
-    log_lines.configure(json=loaded.log == "json")
-    raise_open_file_limit()
-    dev_options = DevOptions(
-        chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
-        ephemeral=options.ephemeral,
-        fork_url=options.fork_url,
-        deployments=options.deployments,
-        token_rates=dict(options.token or ()),
-        key=choose_dev_key(loaded),
-    )
-    with bind_socket(loaded) as listener:
-        greeting = format_greeting(loaded, dev_options, listener_url(listener))
-        app_context = open_dev_server(loaded, dev_options, report=_print_line)
-        await serve_until_shutdown(
-            app_context, listener, drain_seconds=loaded.drain_seconds, on_ready=lambda: _print_line(greeting)
-        )
 
 
 def _print_line(text: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.delegating import ZERO, External
 from tests.e2e.standards import key_of
 from tests.support.calls import call_data, transfer
-from tests.support.constants import FRIEND, HOUR, TOKEN
+from tests.support.constants import FRIEND, HOUR, POLICY, TOKEN
 from tests.support.keys import new_key
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
@@ -241,7 +241,8 @@ def test_another_callers_requests_do_not_change_a_future_account(client: Client)
     expected = "0x" + expected[-40:]
     client.rpc("wallet_requestAccount", {"signerAddress": expected, "creationHint": {"accountType": "7702"}})
     for sender in (expected, victim.address):
-        client.rpc("wallet_prepareCalls", {"from": sender, "chainId": HERE, "calls": []})
+        service = {"paymasterService": {"policyId": POLICY}}
+        client.rpc("wallet_prepareCalls", {"from": sender, "chainId": HERE, "calls": [], "capabilities": service})
     client.rpc("wallet_requestAccount", {"signerAddress": victim.address, "creationHint": {"salt": "0x3"}})
 
     wallet = Wallet(client, owner=victim)

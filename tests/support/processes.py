@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -12,9 +12,11 @@ _LONGEST_SECONDS = 60
 
 
 @contextmanager
-def run_watched(command: Sequence[str], *, stdout: IO[str] | int, stderr: IO[str]) -> Iterator[subprocess.Popen[str]]:
+def run_watched(
+    command: Sequence[str], *, stdout: IO[str] | int, stderr: IO[str], env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run a process for the block, but not for long: it may not do what a test waits for."""
-    process = subprocess.Popen(command, stdout=stdout, stderr=stderr, text=True)  # noqa: S603  # the tests state each word
+    process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=env, text=True)  # noqa: S603  # the tests state each word
     with process:
         watchdog = threading.Timer(_LONGEST_SECONDS, process.kill)
         watchdog.start()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import os
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from wallet_rpc import __version__
+from wallet_rpc.cli.ready_file import open_ready_file
 from wallet_rpc.config.settings import Settings, variable
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.connections import raise_open_file_limit
@@ -18,16 +22,21 @@ from wallet_rpc.edge.worker_processes import WorkerProcesses
 from wallet_rpc.server import open_server
 
 
-def run_serve_command(settings: Settings, *, print_line: Callable[[str], None]) -> int:
+def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line: Callable[[str], None]) -> int:
     """Serve until a signal, and return the exit status: 0 for success. Raises: SettingError."""
     is_json, is_one = settings.log != "human", settings.workers == 1
     log_lines.configure(json=is_json, has_thread=is_one)
     raise_open_file_limit()
-    with bind_socket(settings) as listener:
-        greeting = _format_greeting(settings, listener_url(listener))
+    with bind_socket(settings) as listener, open_ready_file(ready_file) as write_ready:
+        url = listener_url(listener)
+
+        def report_ready() -> None:
+            print_line(_format_greeting(settings, url))
+            write_ready(_describe(settings, url))
+
         serve = partial(serve_until_shutdown, at=listener, drain_seconds=settings.drain_seconds)
         if is_one:
-            _run(serve(open_server(settings), on_ready=lambda: print_line(greeting)))
+            _run(serve(open_server(settings), on_ready=report_ready))
             return 0
 
         def run_worker(parent: ParentPipe) -> None:
@@ -39,7 +48,7 @@ def run_serve_command(settings: Settings, *, print_line: Callable[[str], None]) 
             run_worker,
             listener,
             drain_seconds=settings.drain_seconds,
-            on_ready=lambda: print_line(greeting),
+            on_ready=report_ready,
         )
         return workers.run()
 
@@ -47,6 +56,12 @@ def run_serve_command(settings: Settings, *, print_line: Callable[[str], None]) 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serving)
+
+
+def _describe(settings: Settings, url: str) -> Mapping[str, Any]:
+    """Build the content of the ready file."""
+    chain_ids = [chain.chain_id for chain in settings.chains]
+    return {"url": url, "pid": os.getpid(), "version": __version__, "chainIds": chain_ids}
 
 
 def _format_greeting(settings: Settings, url: str) -> str:
