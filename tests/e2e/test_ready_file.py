@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import sys
 from collections.abc import Iterator
@@ -112,7 +113,11 @@ def test_dev_ends_with_a_killed_parent_but_not_with_the_thread_that_started_it(t
         children = children_of(server)
         parent.kill()
         parent.wait()
-        until(lambda: not any(map(is_running, [server, *children])), "the end of the server")
+        try:
+            until(lambda: not any(map(is_running, [server, *children])), "the end of the server")
+        finally:
+            if is_running(server):
+                os.kill(server, signal.SIGKILL)
 
     assert len(children) == 2, "the chain and Redis"
     assert not file.exists()
