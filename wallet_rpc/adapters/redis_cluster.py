@@ -44,6 +44,11 @@ class Cluster:
         self._servers: dict[str, PipelinedServer] = {}
         """Shared connection to each node, by its name."""
 
+    @property
+    def waiting_commands(self) -> int:
+        """The number of commands without a reply on the shared connections."""
+        return sum(server.waiting_commands for server in self._servers.values())
+
     async def connect(self) -> None:
         """Read the slots before the first command.
 

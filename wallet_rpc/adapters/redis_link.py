@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from redis import exceptions
 from redis.asyncio.sentinel import MasterNotFoundError
@@ -27,13 +28,15 @@ from redis.exceptions import (
 )
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_master import UNKNOWN, ReplicaWait, Script
+from wallet_rpc.adapters.redis_master import UNKNOWN, ConnectionLimit, ReplicaWait, Script
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
 from wallet_rpc.time_limits import TimeLimit
 
 _T = TypeVar("_T")
+RequestObserver: TypeAlias = Callable[[float | None], None]
+"""Receives the duration of a request to Redis in seconds, with its repetitions; None for one without a reply."""
 
 KEY_FORM = 1
 """Version of the key layout and of the scripts' fields; part of every key, so that two layouts never share a key."""
@@ -79,7 +82,8 @@ class Link:
         self, topology: Topology, *, prefix: str, deadline_seconds: float, connections: int, replicas: int = 0
     ) -> None:
         self._topology = topology
-        self._free = asyncio.Semaphore(connections)
+        self._free = ConnectionLimit(connections)
+        self._observe: RequestObserver | None = None
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
         self.health = ServerHealth("store")
@@ -104,6 +108,20 @@ class Link:
         link = copy(self)
         link._prefix = f"{self._prefix}{name}:"
         return link
+
+    def observe(self, observer: RequestObserver) -> None:
+        """Report each request to an observer; also those of links that are derived from this one later."""
+        self._observe = observer
+
+    @property
+    def waiting_commands(self) -> int:
+        """The number of commands without a reply on the connections that all requests share."""
+        return self._topology.waiting_commands
+
+    @property
+    def connections_in_use(self) -> int:
+        """The number of other connections that durable writes use now."""
+        return self._free.in_use
 
     async def check_mode(self) -> None:
         """Check that the URL fits the server's mode. Raises: Unavailable otherwise, or without a reply."""
@@ -241,6 +259,8 @@ class Link:
         """
         failures = 0
         failure: Exception | None = None
+        observe = self._observe
+        began = 0.0 if observe is None else time.perf_counter()
         try:
             with self.deadline():
                 while True:
@@ -257,10 +277,14 @@ class Link:
                             raise
                     else:
                         self.health.record_answer()
+                        if observe is not None:
+                            observe(time.perf_counter() - began)
                         return reply
                     failures += 1
                     await asyncio.sleep(self._backoff.compute(failures))
         except Unavailable as error:
+            if observe is not None:
+                observe(None)
             if isinstance(failure, MasterNotFoundError):
                 raise Unavailable("the Sentinels name no master of the store", part="store") from error
             raise

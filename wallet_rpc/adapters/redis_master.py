@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,19 @@ class ReplicaWait:
     milliseconds: int
 
 
+class ConnectionLimit(asyncio.Semaphore):
+    """Limit on the connections of durable writes, which counts those in use."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__(connections)
+        self._connections = connections
+
+    @property
+    def in_use(self) -> int:
+        """The number of connections in use."""
+        return self._connections - self._value
+
+
 @dataclass(frozen=True, slots=True)
 class SingleMaster:
     """One Redis, or the current master of a service that Sentinels watch."""
@@ -52,6 +66,11 @@ class SingleMaster:
     sentinel: Sentinel | None = None
     mode = "standalone"
     """Mode of a server that this client can use."""
+
+    @property
+    def waiting_commands(self) -> int:
+        """The number of commands without a reply on the shared connection."""
+        return self.server.waiting_commands
 
     async def execute(self, key: str, *command: str | int | bytes) -> Any:
         """Run one command on `key`. Raises: RedisError."""

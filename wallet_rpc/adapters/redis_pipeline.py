@@ -61,6 +61,11 @@ class PipelinedServer:
             raise reply
         return reply
 
+    @property
+    def waiting_commands(self) -> int:
+        """The number of commands without a reply."""
+        return 0 if self._current is None else self._current.waiting_commands
+
     async def _open(self) -> _PipelinedConnection:
         async with self._opening:
             if self._current is None or not self._current.is_usable:
@@ -92,6 +97,11 @@ class _PipelinedConnection(asyncio.Protocol):
     def is_usable(self) -> bool:
         """True while commands can be sent."""
         return not self._transport.is_closing()
+
+    @property
+    def waiting_commands(self) -> int:
+        """The number of commands without a reply."""
+        return len(self._waiting)
 
     def send(self, command: tuple[str | int | bytes, ...]) -> asyncio.Future[Any]:
         """Send a command at the end of this tick, after those that were sent before.
