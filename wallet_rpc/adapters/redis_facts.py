@@ -115,6 +115,33 @@ async def read_facts(link: Link) -> list[RedisFacts]:
     return [_parse_facts(info, configs[number] if number < len(configs) else {}) for number, info in enumerate(replies)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisMemory:
+    """Memory of one Redis process, in bytes."""
+
+    used: int
+    limit: int | None
+    """`maxmemory`, else the memory of its machine; None if unknown."""
+
+
+async def read_memory(link: Link) -> list[RedisMemory]:
+    """Read the memory of each master. Raises: Unavailable when one does not answer."""
+    replies = await link.command_on_masters("INFO", "memory")
+    return [
+        RedisMemory(
+            used=int(info["used_memory"]),
+            limit=int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0)) or None,
+        )
+        for info in replies
+    ]
+
+
+async def read_redis_time(link: Link) -> float:
+    """Return the time of the first master, in seconds since 1970. Raises: Unavailable when one does not answer."""
+    seconds, microseconds = (await link.command_on_masters("TIME"))[0]
+    return float(seconds) + float(microseconds) / 1e6
+
+
 async def _ask_masters(link: Link, *parts: str) -> list[Any] | None:
     """Return each master's reply to a command; None where the command is forbidden."""
     try:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TypeAlias
 from zlib import crc32
 
 from wallet_rpc.adapters.redis_link import Link
@@ -51,6 +54,22 @@ redis.call('XACK', KEYS[2], '{_GROUP}', ARGV[1])
 redis.call('XDEL', KEYS[2], ARGV[1])
 if ARGV[3] == '' then redis.call('ZREM', KEYS[1], ARGV[2]) else redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2]) end
 """
+
+
+_SCANNED_AT_ONCE = 100
+"""Approximate number of calls that one step of a scan returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardDepth:
+    """Numbers of calls in one shard."""
+
+    scheduled: int
+    """Calls that wait for a worker, now or later."""
+    ready: int
+    """Those whose time has come, and that no script has moved into the stream yet."""
+    in_stream: int
+    """Entries that a worker will take or has taken."""
 
 
 class RedisOutbox:
@@ -106,6 +125,28 @@ class RedisOutbox:
         keys = [self.schedule_key(shard), self.stream_key(shard)]
         await self._link.run(self._finish, keys, entry.stream_id, call, "" if next_at is None else next_at)
 
+    async def read_depths(self, *, now: UnixSeconds) -> list[ShardDepth]:
+        """Return the depth of each shard."""
+        return list(await asyncio.gather(*(self._read_depth(shard, now) for shard in range(SHARDS))))
+
+    async def _read_depth(self, shard: int, now: UnixSeconds) -> ShardDepth:
+        schedule = self.schedule_key(shard)
+        scheduled, ready, in_stream = await asyncio.gather(
+            self._link.command("ZCARD", schedule),
+            self._link.command("ZCOUNT", schedule, "-inf", now),
+            self._link.command("XLEN", self.stream_key(shard)),
+        )
+        return ShardDepth(scheduled=scheduled, ready=ready, in_stream=in_stream)
+
+    async def scan(self) -> AsyncIterator[list[OutboxCall]]:
+        """Iterate over all scheduled calls in small groups; one that changes meanwhile may appear twice."""
+        for shard in range(SHARDS):
+            cursor = None
+            while cursor != 0:
+                key, count = self.schedule_key(shard), _SCANNED_AT_ONCE
+                cursor, found = await self._link.command("ZSCAN", key, cursor or 0, "COUNT", count)
+                yield [call for member, _ in found if (call := _parse_call(member)) is not None]
+
     async def restore(self, *, now: UnixSeconds) -> int:
         """Make due the stored signed calls that have no entry, and return their number."""
         restored = 0
@@ -123,6 +164,8 @@ class RedisOutbox:
         return restored
 
 
+OutboxCall: TypeAlias = tuple[OrganizationId, ChainId, Hash32]
+"""Organisation, chain and hash of a call."""
 _SIGNED_KEY = re.compile(r"(?:(org_[0-9A-Za-z]+):)?\{call:(\d+):([0-9a-f]{64})\}:signed$")
 
 
@@ -131,13 +174,22 @@ def _format_call(organization: OrganizationId, chain_id: ChainId, operation_hash
 
 
 def _parse_entry(stream_id: bytes, call: bytes) -> OutboxEntry:
-    organization, chain_id, operation_hash = call.decode().split(":")
+    organization, chain_id, operation_hash = _split_call(call)
     return OutboxEntry(
-        organization=OrganizationId(organization),
-        chain_id=int(chain_id),
-        operation_hash=Hash32.parse("0x" + operation_hash),
-        stream_id=stream_id.decode(),
+        organization=organization, chain_id=chain_id, operation_hash=operation_hash, stream_id=stream_id.decode()
     )
+
+
+def _split_call(call: bytes) -> OutboxCall:
+    organization, chain_id, operation_hash = call.decode().split(":")
+    return OrganizationId(organization), int(chain_id), Hash32.parse("0x" + operation_hash)
+
+
+def _parse_call(call: bytes) -> OutboxCall | None:
+    try:
+        return _split_call(call)
+    except ValueError:  # of a newer server
+        return None
 
 
 def _shard_of(call: str) -> int:

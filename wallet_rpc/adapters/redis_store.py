@@ -16,10 +16,11 @@ from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_binary import OLDEST
 from wallet_rpc.adapters.redis_calls import RedisCalls
 from wallet_rpc.adapters.redis_directory import RedisDirectory
-from wallet_rpc.adapters.redis_facts import RedisFacts, read_facts
+from wallet_rpc.adapters.redis_facts import RedisFacts, RedisMemory, read_facts, read_memory, read_redis_time
 from wallet_rpc.adapters.redis_groups import RedisGroups
+from wallet_rpc.adapters.redis_lease import Lease
 from wallet_rpc.adapters.redis_limits import RedisLimiter
-from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_link import Link, RequestObserver
 from wallet_rpc.adapters.redis_master import UNKNOWN
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_sessions import RedisSessions
@@ -34,6 +35,9 @@ from wallet_rpc.ports import Clock
 
 KEEP_CALLS_SECONDS = 30 * 24 * 3600
 """Time for which a call's record is stored after its last change; the chain keeps its outcome permanently."""
+
+FACTS_LEASE_SECONDS = 15.0
+"""Time after which the lease on the shared facts of a process that has ended goes to another."""
 
 
 class RedisOrganizationStore:
@@ -99,6 +103,32 @@ class RedisStore(RedisOrganizationStore):
         return cls(
             Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections, replicas=replicas)
         )
+
+    def facts_lease(self) -> Lease:
+        """Return a lease on reading the facts that all replicas share, for one process."""
+        return Lease(self._link, self._link.key("facts-lease"), seconds=FACTS_LEASE_SECONDS)
+
+    def observe(self, observer: RequestObserver) -> None:
+        """Report each request to an observer; call it before the stores of organisations are used."""
+        self._link.observe(observer)
+
+    @property
+    def waiting_commands(self) -> int:
+        """The number of commands without a reply on the connections that all requests share."""
+        return self._link.waiting_commands
+
+    @property
+    def connections_in_use(self) -> int:
+        """The number of other connections that durable writes use now."""
+        return self._link.connections_in_use
+
+    async def read_memory(self) -> list[RedisMemory]:
+        """Read the memory of each master. Raises: Unavailable."""
+        return await read_memory(self._link)
+
+    async def read_time(self) -> float:
+        """Return the time of the first master, in seconds since 1970. Raises: Unavailable."""
+        return await read_redis_time(self._link)
 
     @property
     def health(self) -> ServerHealth:

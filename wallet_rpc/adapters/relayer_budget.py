@@ -88,7 +88,7 @@ class RelayerBudget:
         limits = self._limits
         answer = await self._link.run(
             self._take,
-            self._key(expense, now),
+            self._key(expense.chain_id, now),
             *self._arguments(expense),
             *split_wei(limits.total),
             *split_wei(limits.account),
@@ -103,10 +103,21 @@ class RelayerBudget:
         """Subtract an expense whose transaction the node rejected."""
         now = self._clock.now()
         for day in (now, now - DAY_SECONDS):  # midnight may have passed since
-            await self._link.run(self._back, self._key(expense, day), *self._arguments(expense))
+            await self._link.run(self._back, self._key(expense.chain_id, day), *self._arguments(expense))
 
-    def _key(self, expense: Expense, now: int) -> str:
-        return self._link.key(f"relayer:{expense.chain_id}:{now // DAY_SECONDS}")
+    async def read_left(self, chain_id: ChainId) -> int:
+        """Return the wei that the relayer may still pay today on a chain, over all accounts."""
+        text = await self._link.command("HGET", self._key(chain_id, self._clock.now()), "all")
+        high, low, _ = (0, 0, 0) if text is None else map(int, text.split())
+        return max(self._limits.total - high * LIMB_BASE - low, 0)
+
+    @property
+    def limits(self) -> DailyWei:
+        """The limits of each chain."""
+        return self._limits
+
+    def _key(self, chain_id: ChainId, now: int) -> str:
+        return self._link.key(f"relayer:{chain_id}:{now // DAY_SECONDS}")
 
     def _arguments(self, expense: Expense) -> tuple[int | str, ...]:
         return expense.transaction.hex(), expense.account.hex(), *split_wei(expense.cost)

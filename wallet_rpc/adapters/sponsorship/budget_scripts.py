@@ -77,6 +77,15 @@ local function write(id, it)
   redis.call('HSET', reservations, id, string.format('%.0f %.0f %.0f', it.hi, it.lo, it.valid_until) .. it.open_ended
     .. ' ' .. it.owners .. '|' .. it.open .. ' ' .. it.hashes)
 end
+local function drop_ended(now, window)
+  if window <= 0 then return end
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', ended, '-inf', now - window)) do
+    local spent = read(old)
+    if spent then give_back(spent) end
+    redis.call('HDEL', reservations, old)
+    redis.call('ZREM', ended, old)
+  end
+end
 """
 )
 
@@ -88,14 +97,7 @@ local it = {{
   hi = tonumber(ARGV[5]), lo = tonumber(ARGV[6]), n = 1, valid_until = tonumber(ARGV[7]), open_ended = ARGV[8],
   owners = ARGV[9], open = ARGV[10], hashes = hash
 }}
-if window > 0 then
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', ended, '-inf', now - window)) do
-    local spent = read(old)
-    if spent then give_back(spent) end
-    redis.call('HDEL', reservations, old)
-    redis.call('ZREM', ended, old)
-  end
-end
+drop_ended(now, window)
 local was = read(id)
 if was then
   if less(it, was) then it.hi, it.lo = was.hi, was.lo end
@@ -197,6 +199,16 @@ return 1
 Without proof that its operation was included, the reservation stays in the sum of first-time owners. The use of its
 nonce alone frees nothing in that sum.
 """
+
+USED = (
+    _COMMON
+    + """
+drop_ended(tonumber(ARGV[1]), tonumber(ARGV[2]))
+local it = sum('all')
+return {string.format('%.0f', it.hi), string.format('%.0f', it.lo), string.format('%.0f', it.n)}
+"""
+)
+"""Return the wei, in two limbs, and the number of operations that count now: those out of the window do not."""
 
 EXPEDITE = """
 if redis.call('ZSCORE', KEYS[3], ARGV[1]) then redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1]) end

@@ -80,6 +80,7 @@ class RedisBudgets:
         self._reserve = link.script(budget_scripts.RESERVE)
         self._lease = link.script(budget_scripts.LEASE)
         self._settle = link.script(budget_scripts.SETTLE)
+        self._used = link.script(budget_scripts.USED)
         self._expedite = link.script(budget_scripts.EXPEDITE)
 
     async def reserve(
@@ -146,6 +147,11 @@ class RedisBudgets:
         field = TOTAL_FIELD if owner is None else owner.hex()
         text = await self._link.command("HGET", self._keys(ledger)[0], field)
         high, low, count = (0, 0, 0) if text is None else map(int, text.split())
+        return high * LIMB_BASE + low, count
+
+    async def read_used(self, ledger: Ledger, *, now: int) -> tuple[int, int]:
+        """Return the wei and the number of operations that count against the policy's total limits at `now`."""
+        high, low, count = map(int, await self._link.run(self._used, self._keys(ledger), now, ledger.window_seconds))
         return high * LIMB_BASE + low, count
 
     async def _run_settle(
