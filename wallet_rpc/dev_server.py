@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -18,7 +19,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.auth_options import AuthOptions, build_token_signer
-from wallet_rpc.chain_clients import ChainClients, build_chain_clients
+from wallet_rpc.chain_clients import POOLS, ChainClients, build_chain_clients
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
@@ -32,17 +33,23 @@ from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.payer_opening import RelayerOptions, build_relayer_options, sponsor_of
+from wallet_rpc.metrics.facts import FactSources
+from wallet_rpc.payer_opening import Payers, RelayerOptions, build_relayer_options, sponsor_of
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address
 from wallet_rpc.server import (
     EmbeddedChains,
     ServerOptions,
+    observe_pools,
+    observe_server,
     open_wallet_app,
     probe_all,
     quotes_of,
 )
 from wallet_rpc.store_opening import make_data_folder, open_store, redis_folder, required_replicas
+
+if TYPE_CHECKING:  # a server without metrics does not import their library
+    from wallet_rpc.metrics.server_metrics import ServerMetrics
 
 DEFAULT_CHAIN = 31337
 """The default chain id, as in Anvil and Hardhat."""
@@ -89,6 +96,7 @@ async def open_dev_server(
     *,
     clock: Clock | None = None,
     report: Callable[[str], None] = lambda _: None,
+    metrics: ServerMetrics | None = None,
 ) -> AsyncIterator[ASGIApp]:
     """Open the server, starting and stopping all that it depends on; `report` receives lines about progress.
 
@@ -97,6 +105,8 @@ async def open_dev_server(
     _check(settings, options)
     async with AsyncExitStack() as stack:
         store, chains = await _start_all(stack, settings, options, report)
+        if metrics is not None:
+            metrics.observe_store(store)
         http = await stack.enter_async_context(HttpClient())
         clock = SystemClock() if clock is None else clock
         # configured policies are enforced here too; the embedded paymaster sponsors under every other policy id
@@ -104,7 +114,7 @@ async def open_dev_server(
         relayer_key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
         relayer_options = build_relayer_options(settings, store, clock, key=relayer_key)
         chain_clients = [
-            _build_chain_clients(chain_id, chain, relayer_options=relayer_options, sponsor=sponsor)
+            _build_chain_clients(chain_id, chain, relayer_options=relayer_options, sponsor=sponsor, metrics=metrics)
             for chain_id, chain in zip(options.chains, chains, strict=True)
         ]
         await asyncio.gather(*(each.check_ready() for each in chain_clients))
@@ -112,9 +122,12 @@ async def open_dev_server(
         server_options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         embedded = _embedded_chains(options, chains)
         await stack.enter_async_context(probe_all(settings, store, chain_clients))
-        yield await stack.enter_async_context(
+        app = await stack.enter_async_context(
             open_wallet_app(settings, store, chain_clients, server_options, embedded=embedded)
         )
+        payers = Payers(sponsor=sponsor, relayer=relayer_options)
+        sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)
+        yield await stack.enter_async_context(observe_server(metrics, app, sources))
 
 
 def choose_dev_key(settings: Settings) -> str:
@@ -208,7 +221,12 @@ async def _start_chain(stack: AsyncExitStack, config: DevChainConfig, report: Ca
 
 
 def _build_chain_clients(
-    chain_id: int, chain: ChainSupervisor, *, relayer_options: RelayerOptions | None, sponsor: Sponsor | None
+    chain_id: int,
+    chain: ChainSupervisor,
+    *,
+    relayer_options: RelayerOptions | None,
+    sponsor: Sponsor | None,
+    metrics: ServerMetrics | None,
 ) -> ChainClients:
     setting = ChainSetting(
         chain_id=chain_id,
@@ -217,7 +235,9 @@ def _build_chain_clients(
         paymaster_url=_EMBEDDED_URL,
         verifying_paymaster=dev_constants.PAYMASTER,
     )
-    return build_chain_clients(setting, _PipeClient(chain), relayer_options=relayer_options, sponsor=sponsor)
+    client = _PipeClient(chain)
+    pools = observe_pools(metrics, setting, dict.fromkeys(POOLS, client))
+    return build_chain_clients(setting, client, pools=pools, relayer_options=relayer_options, sponsor=sponsor)
 
 
 def _embedded_chains(options: DevOptions, chains: list[ChainSupervisor]) -> EmbeddedChains:

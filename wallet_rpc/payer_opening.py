@@ -29,6 +29,14 @@ class RelayerOptions:
     turn: RelayerTurn
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payers:
+    """The payers of a server: its sponsor and its relayer, None without one."""
+
+    sponsor: Sponsor | None
+    relayer: RelayerOptions | None
+
+
 def build_relayer_options(
     settings: Settings, store: RedisStore, clock: Clock, *, key: bytes | None
 ) -> RelayerOptions | None:

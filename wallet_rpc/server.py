@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
 
@@ -20,6 +20,7 @@ from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NO
 from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
 from wallet_rpc.call_delivery import run_delivery
 from wallet_rpc.chain_clients import ChainClients, build_chain_clients, open_pools
+from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
@@ -32,11 +33,15 @@ from wallet_rpc.edge.request_context import LOCAL_CALLER, current_caller
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import InvalidRequest
-from wallet_rpc.payer_opening import build_relayer_options, check_paymasters, sponsor_of
+from wallet_rpc.metrics.facts import FactSources
+from wallet_rpc.payer_opening import Payers, build_relayer_options, check_paymasters, sponsor_of
 from wallet_rpc.ports import Clock, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
 from wallet_rpc.services.session_tokens import TOKEN_PATHS
 from wallet_rpc.store_opening import check_durability, log_durability, open_store, require_available
+
+if TYPE_CHECKING:  # a server without metrics does not import their library
+    from wallet_rpc.metrics.server_metrics import ServerMetrics
 
 ENTRIES_AT_ONCE = 8
 """The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
@@ -180,7 +185,7 @@ def _build_authenticator(store: RedisStore, options: ServerOptions) -> Authentic
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
+async def open_server(settings: Settings, metrics: ServerMetrics | None = None) -> AsyncIterator[ASGIApp]:
     """Open the server of `serve`. Raises: SettingError when a required setting is missing or a check fails."""
     if settings.redis_url is None:
         raise SettingError(f"{variable('redis_url')}: required by serve, but not set")
@@ -191,13 +196,19 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         clock = SystemClock()
         opening = open_store(settings.redis_url, replicas=settings.redis_replicas)
         store = await stack.enter_async_context(opening)
+        if metrics is not None:
+            metrics.observe_store(store)
         redis_facts = await check_durability(store, settings)
         auth = await load_auth_options(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
         relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)
         chain_clients = [
             build_chain_clients(
-                setting, http, pools=await open_pools(stack), relayer_options=relayer_options, sponsor=sponsor
+                setting,
+                http,
+                pools=observe_pools(metrics, setting, await open_pools(stack)),
+                relayer_options=relayer_options,
+                sponsor=sponsor,
             )
             for setting in settings.chains
         ]
@@ -209,7 +220,24 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         log_durability(redis_facts, settings.redis_replicas)
         await stack.enter_async_context(probe_all(settings, store, chain_clients))
-        yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
+        app = await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
+        payers = Payers(sponsor=sponsor, relayer=relayer_options)
+        sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)
+        yield await stack.enter_async_context(observe_server(metrics, app, sources))
+
+
+def observe_pools(
+    metrics: ServerMetrics | None, setting: ChainSetting, pools: Mapping[str, PostClient]
+) -> Mapping[str, PostClient]:
+    """Return the HTTP clients of a chain, which report to the metrics if there are any."""
+    return pools if metrics is None else metrics.observe_pools(setting, pools)
+
+
+def observe_server(
+    metrics: ServerMetrics | None, app: ASGIApp, sources: FactSources
+) -> AbstractAsyncContextManager[ASGIApp]:
+    """Return a context of the application, whose requests are counted in the metrics if there are any."""
+    return nullcontext(app) if metrics is None else metrics.observe_server(app, sources)
 
 
 def probe_all(

@@ -24,7 +24,7 @@ from wallet_rpc.__main__ import main as wallet_rpc_command
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.config.settings import PREFIX, variable
 from wallet_rpc.devchain.build import BuildFailed
-from wallet_rpc.devchain.genesis import GENESIS_FILE
+from wallet_rpc.devchain.contract_sources import GENESIS_FILE
 from wallet_rpc.domain.access import OPEN_ORGANIZATION
 
 CHAIN_ID = 31337

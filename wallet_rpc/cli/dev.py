@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from wallet_rpc import __version__
@@ -37,14 +38,24 @@ async def run_dev_command(
         token_rates=dict(options.token or ()),
         key=choose_dev_key(settings),
     )
-    with bind_socket(settings) as listener, open_ready_file(options.ready_file) as write_ready:
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind_socket(settings))
+        write_ready = stack.enter_context(open_ready_file(options.ready_file))
         url = listener_url(listener)
+        greeting, ready = format_greeting(settings, dev_options, url), _describe(dev_options, url)
+        metrics = None
+        if settings.metrics_port is not None:
+            from wallet_rpc.metrics.opening import open_metrics  # noqa: PLC0415  # only a server with metrics needs it
+
+            opened = stack.enter_context(open_metrics(settings))
+            greeting, ready = f"{greeting}\nMetrics:     {opened.url}", {**ready, "metricsUrl": opened.url}
+            metrics = opened.of_process()
 
         def report_ready() -> None:
-            print_line(format_greeting(settings, dev_options, url))
-            write_ready(_describe(dev_options, url))
+            print_line(greeting)
+            write_ready(ready)
 
-        app_context = open_dev_server(settings, dev_options, report=print_line)
+        app_context = open_dev_server(settings, dev_options, report=print_line, metrics=metrics)
         await serve_until_shutdown(
             app_context, listener, drain_seconds=settings.drain_seconds, on_ready=report_ready, watch=watch
         )

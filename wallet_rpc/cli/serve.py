@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -21,27 +22,36 @@ from wallet_rpc.edge.worker_pipe import ParentPipe
 from wallet_rpc.edge.worker_processes import WorkerProcesses
 from wallet_rpc.server import open_server
 
+if TYPE_CHECKING:  # a server without metrics does not import their library
+    from wallet_rpc.metrics.opening import OpenMetrics
+
 
 def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line: Callable[[str], None]) -> int:
     """Serve until a signal, and return the exit status: 0 for success. Raises: SettingError."""
     is_json, is_one = settings.log != "human", settings.workers == 1
     log_lines.configure(json=is_json, has_thread=is_one)
     raise_open_file_limit()
-    with bind_socket(settings) as listener, open_ready_file(ready_file) as write_ready:
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind_socket(settings))
+        write_ready = stack.enter_context(open_ready_file(ready_file))
+        metrics = _open_metrics(stack, settings)
         url = listener_url(listener)
 
         def report_ready() -> None:
-            print_line(_format_greeting(settings, url))
-            write_ready(_describe(settings, url))
+            print_line(_format_greeting(settings, url, metrics))
+            write_ready(_describe(settings, url, metrics))
 
         serve = partial(serve_until_shutdown, at=listener, drain_seconds=settings.drain_seconds)
         if is_one:
-            _run(serve(open_server(settings), on_ready=report_ready))
+            own = None if metrics is None else metrics.of_process()
+            _run(serve(open_server(settings, own), on_ready=report_ready))
             return 0
 
         def run_worker(parent: ParentPipe) -> None:
             log_lines.configure(json=is_json, worker=parent.worker)
-            _run(serve(open_server(settings), on_ready=parent.report_ready, watch=parent.watch, share=parent.share))
+            own = None if metrics is None else metrics.of_process(parent.worker)
+            app = open_server(settings, own)
+            _run(serve(app, on_ready=parent.report_ready, watch=parent.watch, share=parent.share))
 
         workers = WorkerProcesses(
             settings.workers,
@@ -49,8 +59,18 @@ def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line
             listener,
             drain_seconds=settings.drain_seconds,
             on_ready=report_ready,
+            on_end=(lambda _: None) if metrics is None else metrics.remove_worker,
         )
         return workers.run()
+
+
+def _open_metrics(stack: ExitStack, settings: Settings) -> OpenMetrics | None:
+    """Open the metrics of the settings; None without any. Raises: SettingError."""
+    if settings.metrics_port is None:
+        return None
+    from wallet_rpc.metrics.opening import open_metrics  # noqa: PLC0415  # imports their library
+
+    return stack.enter_context(open_metrics(settings))
 
 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
@@ -58,14 +78,17 @@ def _run(serving: Coroutine[Any, Any, None]) -> None:
         runner.run(serving)
 
 
-def _describe(settings: Settings, url: str) -> Mapping[str, Any]:
+def _describe(settings: Settings, url: str, metrics: OpenMetrics | None) -> Mapping[str, Any]:
     """Build the content of the ready file."""
     chain_ids = [chain.chain_id for chain in settings.chains]
-    return {"url": url, "pid": os.getpid(), "version": __version__, "chainIds": chain_ids}
+    described = {"url": url, "pid": os.getpid(), "version": __version__, "chainIds": chain_ids}
+    return described if metrics is None else {**described, "metricsUrl": metrics.url}
 
 
-def _format_greeting(settings: Settings, url: str) -> str:
+def _format_greeting(settings: Settings, url: str, metrics: OpenMetrics | None) -> str:
     lines = [f"Wallet API:  {url}"]
+    if metrics is not None:
+        lines.append(f"Metrics:     {metrics.url}")
     if settings.workers > 1:
         lines.append(f"Workers:     {settings.workers}")
     if settings.is_serve_open:

@@ -60,6 +60,12 @@ class Settings:
 
     host: str = _setting_field(read_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
     port: int = _setting_field(read_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
+    metrics_port: int | None = _setting_field(
+        read_port, None, "none: no metrics", "Port of `GET /metrics` for Prometheus; see `specs/metrics.md`."
+    )
+    metrics_host: str = _setting_field(
+        read_host, "127.0.0.1", "`127.0.0.1`", "Address of that port, which has no authentication."
+    )
     workers: int = _setting_field(read_workers, 1, "`1`", "Number of processes of `serve`, for more cores.")
     data_dir: Path = _setting_field(
         read_path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder in which `dev` stores its chains and its Redis."

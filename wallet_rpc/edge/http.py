@@ -80,12 +80,10 @@ class HttpApp:
         caller = LOCAL_CALLER if client is None else Caller(name=client[0])
         context = RequestContext(caller, choose_request_id(fields, path), select_chain(scope.get("query_string", b"")))
         set_context(context)
-        status: int | None = None
 
         async def send_with_context(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                context.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *_context_headers(context)]
             await send(message)
 
@@ -97,7 +95,7 @@ class HttpApp:
             await self._choose(scope, fields)(scope, receive, send_with_context)
         finally:
             seconds = time.perf_counter() - started
-            log_request(context, verb=scope["method"], path=path, status=status, seconds=seconds)
+            log_request(context, verb=scope["method"], path=path, status=context.status, seconds=seconds)
 
     def _choose(self, scope: Scope, fields: HeaderFields) -> ASGIApp:
         """Return the application of a request: the mount with the longest prefix of its path, or JSON-RPC."""

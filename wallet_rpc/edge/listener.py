@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,14 +23,19 @@ from wallet_rpc.edge.drain import DRAIN_SECONDS, Drain, set_current_drain
 from wallet_rpc.edge.observe import log
 
 
-def bind_socket(settings: Settings) -> socket.socket:
-    """Bind a socket to the settings' host and port. Raises: SettingError when that is not possible."""
+def bind_socket(settings: Settings, prefix: Literal["", "metrics_"] = "") -> socket.socket:
+    """Bind a socket to the address of two settings: `host` and `port` after a prefix.
+
+    Raises: SettingError when that is not possible.
+    """
+    host, port = f"{prefix}host", f"{prefix}port"
+    name, number = getattr(settings, host), getattr(settings, port)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            name, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):  # UnicodeError: not a valid name, found before any look-up
-        raise _foreign_host(settings) from None
+        raise _foreign_host(host, name) from None
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -37,15 +43,13 @@ def bind_socket(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRNOTAVAIL:
-            raise _foreign_host(settings) from None
-        raise SettingError(
-            f"{variable('port')}: cannot listen on {settings.host} port {settings.port}: {error.strerror}"
-        ) from None
+            raise _foreign_host(host, name) from None
+        raise SettingError(f"{variable(port)}: cannot listen on {name} port {number}: {error.strerror}") from None
     return listener
 
 
-def _foreign_host(settings: Settings) -> SettingError:
-    return SettingError(f"{variable('host')}: expected an address of this machine{format_received(settings.host)}")
+def _foreign_host(setting: str, name: str) -> SettingError:
+    return SettingError(f"{variable(setting)}: expected an address of this machine{format_received(name)}")
 
 
 def listener_url(listener: socket.socket) -> str:

@@ -25,6 +25,8 @@ class RequestContext:
     """The state of the caller's rate limit, once the request was counted."""
     batch_entries: int | None = None
     """The number of entries of a batch."""
+    status: int | None = None
+    """The HTTP status of the response, once it has begun."""
     results: list[tuple[str, int | None]] = field(default_factory=list)
     """The method of each entry that has ended, and its error code, or None for success."""
 

@@ -72,7 +72,7 @@ class _Worker:
 class WorkerProcesses:
     """The parent's loop over its workers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # two of them are callbacks, with defaults
         self,
         count: int,
         serve: Callable[[ParentPipe], None],
@@ -80,15 +80,20 @@ class WorkerProcesses:
         *,
         drain_seconds: float,
         on_ready: Callable[[], None],
+        on_end: Callable[[int], None] = lambda _: None,
         late_seconds: float = LATE_SECONDS,
     ) -> None:
-        """Create the loop for `count` workers that run `serve`; `on_ready` is called once all of them listen."""
+        """Create the loop for `count` workers that run `serve`.
+
+        `on_ready` is called once all of them listen, and `on_end` with the number of each that has ended.
+        """
         self._count = count
         self._serve = serve
         self._listener = listener
         self._drain_seconds = drain_seconds
         self._late_seconds = late_seconds
         self._on_ready = on_ready
+        self._on_end = on_end
         self._shares = create_shares(count)
         self._workers: dict[int, _Worker] = {}
         self._starts = {1: 0.0}
@@ -233,6 +238,7 @@ class WorkerProcesses:
         self._shares[worker.number - 1].retire()
         worker.connection.close()
         del self._workers[worker.number]
+        self._on_end(worker.number)
         if self._kill_at is not None:
             return
         if not worker.is_ready:

@@ -1,0 +1,126 @@
+"""Counts and durations of requests, by method, outcome and error code.
+
+All labels are bounded: a text of a caller or of an upstream never becomes one. The instruments of a request are looked
+up once for its method and code, since this code runs for every request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
+from wallet_rpc.edge.error_formats import ORGANIZATION_CODES
+from wallet_rpc.edge.observe import OTHER, UNKNOWN, UNREADABLE
+from wallet_rpc.edge.request_context import RequestContext, current_context
+from wallet_rpc.errors import Unavailable, WalletError
+from wallet_rpc.metrics.catalogue import REQUEST_SECONDS, REQUESTS
+from wallet_rpc.metrics.instruments import Instruments
+from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
+
+BATCH = "(batch)"
+"""The method under which the duration of a batch counts."""
+NO_OPERATION = "(none)"
+"""The method of a request that reached no operation, such as one for `/health` or without a valid key."""
+OTHER_CODE = "(other)"
+"""The code of an upstream's error whose code is not one of this server's."""
+_DISCOVER = "rpc.discover"
+_STATUSES = range(100, 600)
+_FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
+_Result: TypeAlias = tuple[str, int | None]
+"""A method and its error code, None for success; of a request that reached no operation, its HTTP status."""
+
+
+def _error_codes(kind: type[WalletError] = WalletError) -> Iterator[int]:
+    """Iterate over the codes of an error and of those below it in the tree."""
+    yield kind.code
+    for each in kind.__subclasses__():
+        yield from _error_codes(each)
+
+
+def _routes_by_method() -> dict[str, str]:
+    """Return the route of each method: a REST operation's verb and path template, else JSON-RPC."""
+    chain_methods = NODE_READS | NODE_WRITES | BUNDLER_READS | BUNDLER_WRITES
+    names = [*(operation.name for operation in OPERATIONS), _DISCOVER, UNKNOWN, OTHER, UNREADABLE, *chain_methods]
+    routes = dict.fromkeys(names, "JSON-RPC")
+    for operation in REST_OPERATIONS:
+        if operation.rest is not None:
+            routes[operation.name] = f"{operation.rest.verb} {operation.rest.paths[0]}"
+    return routes
+
+
+_ROUTES = _routes_by_method() | {NO_OPERATION: "", BATCH: "JSON-RPC"}
+"""The route of each method that is a label."""
+_CODES = {
+    *_error_codes(),
+    *ORGANIZATION_CODES.values(),
+    *(code for status in _STATUSES for code in (status, 1000 * status)),
+}
+"""The codes that are labels."""
+
+
+class RequestMetrics:
+    """The instruments of requests."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._requests = instruments.counter(REQUESTS)
+        self._seconds = instruments.histogram(REQUEST_SECONDS)
+        self._counters: dict[_Result, Callable[[], None]] = {}
+        self._histograms: dict[str, Callable[[float], None]] = {}
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """Wrap an application so that each of its requests is counted."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            began = time.perf_counter()
+            try:
+                await app(scope, receive, send)
+            finally:
+                self._record(current_context(), time.perf_counter() - began)
+
+        return serve
+
+    def _record(self, context: RequestContext, seconds: float) -> None:
+        results: Sequence[_Result] = context.results or ((NO_OPERATION, context.status),)
+        for result in results:
+            count = self._counters.get(result)
+            if count is None:
+                count = self._find_counter(*result)
+            count()
+        method = results[0][0] if context.batch_entries is None else BATCH
+        observe = self._histograms.get(method)
+        if observe is None:
+            method = _bound_method(method)
+            observe = self._histograms[method] = self._seconds.labels(method).observe
+        observe(seconds)
+
+    def _find_counter(self, method: str, code: int | None) -> Callable[[], None]:
+        name = _bound_method(method)
+        text = "" if code is None else str(code) if code in _CODES else OTHER_CODE
+        counter = self._requests.labels(name, _ROUTES[name], _outcome_of(name, code), text).inc
+        if name == method and text != OTHER_CODE:  # else the number of entries would have no bound
+            self._counters[method, code] = counter
+        return counter
+
+
+def _bound_method(method: str) -> str:
+    return method if method in _ROUTES else OTHER
+
+
+def _outcome_of(method: str, code: int | None) -> str:
+    """Return the outcome by the code of an error, or by the HTTP status of a request that reached no operation."""
+    if method == NO_OPERATION:
+        if code is None:
+            return "cut"
+        if code < _FIRST_ERROR:
+            return "ok"
+    if code is None:
+        return "ok"
+    status = code // 1000 if code >= _STATUSES.stop else code
+    return "failed" if code == Unavailable.code or _FIRST_SERVER_ERROR <= status < _STATUSES.stop else "rejected"
