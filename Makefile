@@ -110,4 +110,6 @@ clean: ## Remove installed and built files; keep data folders
 	@$(INSTALL) dev.txt
 	@command -v curl >/dev/null || { echo "Installing curl, which the README's commands use"; $(APT) update && $(APT) install -y curl >/dev/null; } || \
 		echo "curl is missing and could not be installed: the test of the README's commands will fail"
+	@PATH=$$PATH:.venv/prometheus/usr/bin type promtool prometheus >/dev/null 2>&1 || { echo "Unpacking Prometheus, with which the tests check metrics and alerts"; rm -rf .venv/prometheus && mkdir .venv/prometheus && $(APT) update && (cd .venv/prometheus && apt-get -qq download prometheus 2>/dev/null && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin && rm prometheus_*.deb); } || \
+		echo "Prometheus is missing and could not be unpacked from its Debian package: the tests of metrics will fail"
 	@touch .venv/.made .venv/.run $@
