@@ -120,7 +120,7 @@ class ServerMetrics:
     @asynccontextmanager
     async def observe_server(self, app: ASGIApp, sources: FactSources) -> AsyncIterator[ASGIApp]:
         """Measure a server while the block runs, and serve its metrics; yield the application that counts requests."""
-        sharing = FactSharing(sources, sources.store.facts_lease(), self._facts, self._instruments)
+        sharing = FactSharing(sources, self._facts, self._instruments)
         sampling = asyncio.create_task(self._sample(sources.store, _healths_of(sources)))
         endpoint = build_endpoint(self._registry)
         limits = ConnectionLimits(connections=_SCRAPERS)

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from wallet_rpc.adapters.redis_lease import Lease
 from wallet_rpc.edge.observe import log
 from wallet_rpc.errors import WalletError
 from wallet_rpc.metrics.catalogue import CLOCK_SKEW, LEASEHOLDER
@@ -24,9 +23,19 @@ READ_SECONDS = 15.0
 class FactSharing:
     """The part of one process in reading the facts."""
 
-    def __init__(self, sources: FactSources, lease: Lease, facts: FactsCollector, instruments: Instruments) -> None:
+    def __init__(
+        self,
+        sources: FactSources,
+        facts: FactsCollector,
+        instruments: Instruments,
+        *,
+        renewal_seconds: float = RENEWAL_SECONDS,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         self._sources = sources
-        self._lease = lease
+        self._lease = sources.store.facts_lease()
+        self._renewal_seconds = renewal_seconds
+        self._read_seconds = read_seconds
         self._facts = facts
         self._is_holder = instruments.gauge(LEASEHOLDER)
         self._skew = instruments.gauge(CLOCK_SKEW)
@@ -47,7 +56,8 @@ class FactSharing:
                 await self._lease.leave()
 
     def _steps(self) -> list[tuple[Callable[[], Awaitable[None]], float]]:
-        return [(self._renew, RENEWAL_SECONDS), (self._read, READ_SECONDS), (self._compare_clocks, READ_SECONDS)]
+        reading = self._read_seconds
+        return [(self._renew, self._renewal_seconds), (self._read, reading), (self._compare_clocks, reading)]
 
     async def _renew(self) -> None:
         holds = False
