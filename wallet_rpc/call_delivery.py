@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 
+from wallet_rpc import tracing
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.edge.drain import Drain, current_drain
-from wallet_rpc.edge.observe import log
-from wallet_rpc.edge.request_context import LOCAL_CALLER
+from wallet_rpc.edge.observe import log, log_incident
+from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
 from wallet_rpc.ports import Ports
 from wallet_rpc.services.delivery_workers import DeliveryWorkers
 from wallet_rpc.time_limits import TimeLimit
@@ -23,16 +24,24 @@ HAND_OVER_SECONDS = 5.0
 
 
 class _LogReporter:
-    """`delivery_workers.Reporter` that writes to the server's log."""
+    """`delivery_workers.Reporter` that writes to the server's log, and continues the traces of requests."""
+
+    def resume(self, record: CallRecord) -> AbstractContextManager[object]:
+        """Give the lines of this task the request's id, and its spans the request's trace."""
+        set_context(RequestContext(LOCAL_CALLER, record.request_id or ""))
+        if tracing.tracer is None:
+            return nullcontext()
+        facts = {"wallet_rpc.call_id": format_call_id(record.chain_id, record.hash).hex0x()}
+        return tracing.tracer.resume(record.traceparent, "deliver call", facts)
 
     def deep_reorganization(self, record: CallRecord) -> None:
         """Log a call with a final status whose block was replaced."""
         call_id = format_call_id(record.chain_id, record.hash).hex0x()
         log.error("deep_reorganization", call=call_id, state=record.state.value)
 
-    def worker_failed(self) -> None:
-        """Log the exception that is being handled."""
-        log.exception("delivery_worker_failed")
+    def worker_failed(self, raised: Exception) -> None:
+        """Log an exception as an incident."""
+        log_incident(raised, method="(delivery)")
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.http_post import HttpClient, PostFailed, PostResponse
+from wallet_rpc.adapters.otlp_export import export_traces
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -104,6 +106,7 @@ async def open_dev_server(
     """
     _check(settings, options)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(export_traces(os.environ))
         store, chains = await _start_all(stack, settings, options, report)
         if metrics is not None:
             metrics.observe_store(store)
@@ -247,6 +250,7 @@ def _embedded_chains(options: DevOptions, chains: list[ChainSupervisor]) -> Embe
         handlers={chain_id: _chain_handler(chain) for chain_id, chain in by_id.items()},
         chains={chain_id: chain.forward for chain_id, chain in by_id.items()},
         reads=dev_constants.EXTRA_READ_METHODS,
+        methods=dev_constants.EXTRA_METHODS,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.http_post import HttpClient, PostClient
+from wallet_rpc.adapters.otlp_export import export_traces
 from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -29,7 +31,7 @@ from wallet_rpc.edge.chain_choice import RequestRecorder, bind_chain, record_req
 from wallet_rpc.edge.health import document_route, health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
 from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
-from wallet_rpc.edge.request_context import LOCAL_CALLER, current_caller
+from wallet_rpc.edge.request_context import LOCAL_CALLER, current_context
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import InvalidRequest
@@ -45,6 +47,8 @@ if TYPE_CHECKING:  # a server without metrics does not import their library
 
 ENTRIES_AT_ONCE = 8
 """The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
+_CHAIN_METHODS = NODE_READS | NODE_WRITES | BUNDLER_READS | BUNDLER_WRITES
+"""The methods of chains that `serve` forwards."""
 
 _TOKENS_DISABLED = InvalidRequest(
     f"this server issues no session tokens: set {variable('token_secrets')} and restart it", reason="tokens_disabled"
@@ -60,6 +64,8 @@ class EmbeddedChains:
     chains: Mapping[int, Fallback]
     reads: frozenset[str]
     """Methods of these chains that change no state."""
+    methods: frozenset[str]
+    """The methods of these chains that `serve` does not forward."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +120,9 @@ def _build_app(
     deadline = settings.deadline_seconds
 
     def build_context() -> Ports:
-        current = current_caller()
-        return replace(ports, caller=current, store=store.for_organization(current.organization))
+        request = current_context()
+        own = store.for_organization(request.caller.organization)
+        return replace(ports, caller=request.caller, request_id=request.id, store=own)
 
     auth = _build_authenticator(store, options)
     operations, openrpc = rpc_with_document()
@@ -130,6 +137,8 @@ def _build_app(
         fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=record),
         enforce_rate_limit=auth.enforce_rate_limit,
     )
+
+    dispatcher.chain_methods = _CHAIN_METHODS if embedded is None else _CHAIN_METHODS | embedded.methods
 
     def states() -> Mapping[str, str]:
         return {"redis": store.health.mark} | {f"chain {each.ports.chain_id}": each.mark for each in chain_clients}
@@ -192,6 +201,7 @@ async def open_server(settings: Settings, metrics: ServerMetrics | None = None) 
     if not settings.chains:
         raise SettingError(f"{variable('chains')}: required by serve, but not set")
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(export_traces(os.environ))
         http = await stack.enter_async_context(HttpClient())
         clock = SystemClock()
         opening = open_store(settings.redis_url, replicas=settings.redis_replicas)

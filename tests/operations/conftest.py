@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,13 +36,16 @@ class Reports:
     """A `delivery_workers.Reporter` that keeps the reports."""
 
     reorganized: list[CallRecord] = field(default_factory=list)
-    failures: list[BaseException | None] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
 
     def deep_reorganization(self, record: CallRecord) -> None:
         self.reorganized.append(record)
 
-    def worker_failed(self) -> None:
-        self.failures.append(sys.exception())
+    def worker_failed(self, raised: Exception) -> None:
+        self.failures.append(raised)
+
+    def resume(self, record: CallRecord) -> AbstractContextManager[object]:
+        return nullcontext()
 
 
 @dataclass

@@ -7,16 +7,13 @@ from wallet_rpc.primitives import UnixSeconds
 
 
 class FixedClock:
-    """`ports.Clock` with a fixed time, which changes only by assignment or by `sleep`; `sleep` returns at once."""
+    """`ports.Clock` with a fixed time, which changes only by assignment."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
 
     def now(self) -> int:
         return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += int(seconds) + 1
 
 
 class ShiftedClock(SystemClock):
@@ -29,7 +26,7 @@ class ShiftedClock(SystemClock):
 
 
 class StoppedClock(SystemClock):
-    """A clock that stops at its start, by default the present, and is set forward by a test; `sleep` really sleeps."""
+    """A clock that stops at its start, by default the present, and is set forward by a test."""
 
     def __init__(self, start: int | None = None) -> None:
         self._start = super().now() if start is None else start

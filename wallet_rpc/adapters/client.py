@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from wallet_rpc import tracing
 from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark, ServerHealth
 from wallet_rpc.adapters.http_post import PostClient, PostFailed
 from wallet_rpc.adapters.limits import ClientLimits
@@ -67,6 +68,7 @@ class _NoAnswerError(Exception):
 class _PendingRequest:
     request: dict[str, Any]
     answer: asyncio.Future[Any]
+    trace: tracing.TraceContext
 
 
 class JsonRpcClient:
@@ -78,6 +80,7 @@ class JsonRpcClient:
         """The server's URL, which contains a key: for probes only, never for a message."""
         self.part = part
         self.health = ServerHealth(part)
+        self._peer = tracing.peer_of_url(part, url)
         self._limits = ClientLimits() if limits is None else limits
         seconds = self._limits.deadline_seconds
         self._connect_seconds = min(seconds, self._limits.connect_seconds)
@@ -99,16 +102,14 @@ class JsonRpcClient:
         Raises: the error that `map_error` returns; LimitExceeded (answer_too_large); Unavailable.
         """
         attempts = partial(self._read, method, params, unbatched=unbatched)
-        return await self._limit(attempts, self._limits.read_seconds, map_error, timeout_error=Unavailable)
+        with tracing.watch_call(self._peer, method):
+            return await self._limit(attempts, self._limits.read_seconds, map_error, timeout_error=Unavailable)
 
     async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
-        """Return the result of a state-changing method; the request is sent once.
-
-        Raises: the error that `map_error` returns; OutcomeUnknown when the call may have taken effect; Unavailable when
-        it did not.
-        """
+        """Return the result of a method, sent once. Raises: as `read`; OutcomeUnknown if it may have taken effect."""
         sending = partial(self._write, method, params)
-        return await self._limit(sending, self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown)
+        with tracing.watch_call(self._peer, method):
+            return await self._limit(sending, self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown)
 
     async def check_chain(self, chain_id: int) -> None:
         """Check that the server serves the chain; a failure marks it as not usable, until a probe succeeds.
@@ -180,7 +181,8 @@ class JsonRpcClient:
 
     def _enqueue(self, method: str, params: Sequence[Any], *, unbatched: bool) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
-        waiting = _PendingRequest(self._build_request(method, params), loop.create_future())
+        request = self._build_request(method, params)
+        waiting = _PendingRequest(request, loop.create_future(), tracing.copy_trace_context())
         if unbatched or not self._is_batching:
             self._start([waiting])
             return waiting.answer
@@ -196,15 +198,15 @@ class JsonRpcClient:
             return
         waiting = [one for one in self._queue if not one.answer.done()]
         self._queue = []
-        for start in range(0, len(waiting), self._limits.batch_size):
-            self._start(waiting[start : start + self._limits.batch_size])
+        for group in tracing.split_by_trace(waiting, lambda one: one.trace, size=self._limits.batch_size):
+            self._start(group)
 
-    def _start(self, waiting: list[_PendingRequest]) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(waiting))
+    def _start(self, waiting: Sequence[_PendingRequest]) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(waiting), context=waiting[0].trace.context)
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, waiting: list[_PendingRequest]) -> None:
+    async def _send(self, waiting: Sequence[_PendingRequest]) -> None:
         """Send the requests and complete all their futures, after a failure with an exception."""
         too_large = False
         try:
@@ -222,7 +224,7 @@ class JsonRpcClient:
     async def _send_one(self, one: _PendingRequest) -> None:
         _resolve(one, await self._post(one.request))
 
-    async def _send_batch(self, waiting: list[_PendingRequest]) -> None:
+    async def _send_batch(self, waiting: Sequence[_PendingRequest]) -> None:
         try:
             answers = await self._post([one.request for one in waiting])
         except _NoAnswerError as error:
@@ -231,8 +233,7 @@ class JsonRpcClient:
             answers = None
             self._is_batching = error.too_large
         else:
-            # A server that does not support batches gets one POST per call after this.
-            self._is_batching = isinstance(answers, list)
+            self._is_batching = isinstance(answers, list)  # without support for batches: one POST per call from now on
         if not isinstance(answers, list):
             await asyncio.gather(*(self._send([one]) for one in waiting))
             return

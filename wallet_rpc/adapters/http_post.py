@@ -14,6 +14,8 @@ from typing import Protocol, Self
 import aiohttp
 from yarl import URL
 
+from wallet_rpc.tracing import trace_headers
+
 _CONNECTIONS = 100
 """Maximum number of connections of one client; further requests wait for a free one."""
 _IDLE_SECONDS = 4.0
@@ -89,7 +91,7 @@ class HttpClient:
             async with self._session.post(
                 target,
                 data=content,
-                headers=_HEADERS,
+                headers={**_HEADERS, **trace_headers()},
                 timeout=aiohttp.ClientTimeout(connect=connect_seconds),
                 proxy=proxy,
                 allow_redirects=False,

@@ -33,6 +33,7 @@ from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
 from wallet_rpc.time_limits import TimeLimit
+from wallet_rpc.tracing import Peer, watch_call
 
 _T = TypeVar("_T")
 RequestObserver: TypeAlias = Callable[[float | None], None]
@@ -57,6 +58,7 @@ _WAIT_SHARE = 0.25
 _PROBE_SHARE = 0.5
 """Share of the deadline for `check_writable`, so that readiness follows a fault within two seconds."""
 
+_MASTER = Peer("redis")
 _PROBE_SECONDS = 60
 """Lifetime of the keys that `check_writable` writes."""
 
@@ -180,7 +182,8 @@ class Link:
                         await master.execute_command("SCRIPT LOAD", script.source)
                     return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
 
-        result, acknowledged = await self._ask(request)
+        with watch_call(_MASTER, "EVALSHA WAIT", script.sha):  # over a connection that redis-py chooses
+            result, acknowledged = await self._ask(request)
         if acknowledged < self._wait.replicas:
             raise Unavailable(
                 f"{acknowledged} replicas of the store acknowledged a write within {self._wait.milliseconds} ms, "

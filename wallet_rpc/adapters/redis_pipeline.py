@@ -16,6 +16,9 @@ import hiredis
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection
 
+from wallet_rpc.tracing import Peer, watch_call
+
+_RUN_SCRIPT = "EVALSHA"
 _CLOSED = "Redis closed the connection, or was silent for too long"
 
 
@@ -47,9 +50,11 @@ class PipelinedServer:
         connection = self._current
         if connection is None or not connection.is_usable:
             connection = await self._open()
-        reply = await connection.send(command)
-        if isinstance(reply, Exception):
-            raise reply
+        script = command[1] if command[0] == _RUN_SCRIPT else ""
+        with watch_call(connection.peer, str(command[0]), str(script)):
+            reply = await connection.send(command)
+            if isinstance(reply, Exception):
+                raise reply
         decode = self._decoders.get(command[0])
         return reply if decode is None else decode(reply)
 
@@ -86,6 +91,7 @@ class _PipelinedConnection(asyncio.Protocol):
         self._writer = writer  # kept, since it closes the transport when it is deleted
         self._transport = cast("asyncio.Transport", writer.transport)
         self._replies = replies
+        self.peer = _peer_of(writer)
         self._silence_seconds = silence_seconds
         self._silent_since = 0.0
         """Loop time of the last reply, or of the first command after it if none waited then."""
@@ -160,6 +166,15 @@ class _PipelinedConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection at once."""
         self._transport.abort()
+
+
+def _peer_of(writer: asyncio.StreamWriter) -> Peer:
+    """Return the server at the other end; its host is a path if it is reached over a Unix socket."""
+    match writer.get_extra_info("peername"):
+        case (str(host), int(port), *_):
+            return Peer("redis", host, port)
+        case path:
+            return Peer("redis", str(path or ""))
 
 
 async def _open(connection: AbstractConnection, *, silence_seconds: float) -> _PipelinedConnection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 
@@ -15,10 +14,6 @@ class SystemClock:
     def now(self) -> UnixSeconds:
         """Return the seconds since 1970-01-01 UTC."""
         return int(time.time())
-
-    async def sleep(self, seconds: float) -> None:
-        """Suspend the current task for `seconds`."""
-        await asyncio.sleep(seconds)
 
 
 class SystemEntropy:

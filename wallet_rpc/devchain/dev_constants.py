@@ -32,6 +32,14 @@ EXTRA_READ_METHODS = frozenset(
 )
 """Read methods of the chain besides those that `serve` forwards; calls of all other methods are logged."""
 
+EXTRA_METHODS = EXTRA_READ_METHODS | {
+    *("anvil_mine", "anvil_setBalance", "anvil_setCode", "anvil_setNonce", "anvil_setStorageAt"),
+    *("evm_increaseTime", "evm_mine", "evm_revert", "evm_setNextBlockTimestamp", "evm_snapshot"),
+    *("hardhat_mine", "hardhat_setBalance", "hardhat_setCode", "hardhat_setNonce", "hardhat_setStorageAt"),
+    *("eth_sendTransaction", "pm_getPaymasterData"),
+}
+"""All methods of the chain besides those that `serve` forwards."""
+
 PAYMASTER_KEY = keccak(text="wallet-rpc development paymaster")
 """The private key that signs sponsorships on development chains. It is published: never fund it elsewhere."""
 PAYMASTER_SIGNER = Address(PrivateKey(PAYMASTER_KEY).public_key.to_canonical_address())

@@ -74,6 +74,10 @@ class CallRecord:
     state: CallState
     actor: str = ""
     """Name of the caller, for the audit log; empty for an anonymous one."""
+    request_id: str | None = None
+    """Id of the request that sent the call, in the log."""
+    traceparent: str | None = None
+    """W3C trace context of that request, if it was traced; the delivery continues its trace."""
     session_id: SessionId | None = None
     is_noted: bool = False
     """True: the organisation's audit log has the entry of the call."""

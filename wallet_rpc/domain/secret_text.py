@@ -12,6 +12,13 @@ from wallet_rpc.primitives import preview
 HIDDEN = "…"
 """Replacement for hidden text."""
 
+LONGEST_LOGGED = 300
+"""Maximum length of a message in the log."""
+
+_QUOTED = re.compile(r"""(?<!\w)(?:"[^"]*"|'[^']*')""")
+"""A quoted text, as errors show a value, a part of one, or the name of an unknown member."""
+_LONG_TEXT = re.compile(r"0x[0-9A-Fa-f]{9,}…?|(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{22,}")
+"""An address, hash or signature, or a word with digits that is as long as a key."""
 _PLAIN = re.compile(r"[A-Za-z0-9 .,_+-]{0,42}")
 """Text without separators of a name and a password, and no longer than an address."""
 _LONG_WORD = re.compile(r"(?<![A-Za-z0-9_-])(?!0x[0-9A-Fa-f]{40}\b)[A-Za-z0-9_-]{20,}")
@@ -50,6 +57,16 @@ def toml_position(error: ValueError) -> str:
 def mask_credentials(text: str) -> str:
     """Mask credentials in a text: of a URL, keep scheme, host and port; hide API keys, tokens and private keys."""
     return _CREDENTIAL.sub(HIDDEN, _PAIR.sub(f"{HIDDEN}@", _URL.sub(_mask_url, text)))
+
+
+def mask_values(text: str) -> str:
+    """Mask values of a request in an error message: quoted text, long words such as addresses, and credentials.
+
+    The text is cut to `LONGEST_LOGGED` characters, in one line.
+    """
+    masked = _LONG_TEXT.sub(HIDDEN, _QUOTED.sub(f'"{HIDDEN}"', mask_credentials(text)))
+    line = " ".join(masked.split())
+    return line if len(line) <= LONGEST_LOGGED else f"{line[:LONGEST_LOGGED]}{HIDDEN}"
 
 
 def _mask_url(found: re.Match[str]) -> str:

@@ -125,6 +125,7 @@ def rest_error_response(
     error_format: ErrorFormat, status: int, error: WalletError, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Build the HTTP response of an error."""
+    current_context().record_rejection(code_of(error_format, status, error), error)
     content: Any
     match error_format:
         case ErrorFormat.ORGANIZATION:

@@ -15,11 +15,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wallet_rpc import tracing
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.edge.chain_choice import select_chain
 from wallet_rpc.edge.guard import REJECTION, ErrorMiddleware
 from wallet_rpc.edge.header_fields import HeaderFields
-from wallet_rpc.edge.observe import choose_request_id, log_request
+from wallet_rpc.edge.observe import choose_request_id, log_request, start_span
 from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
 from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins, Sources
 from wallet_rpc.edge.rpc_endpoint import Authenticate, Handler, JsonRpcEndpoint, JsonRpcPaths, jsonrpc_error_response
@@ -80,6 +81,7 @@ class HttpApp:
         caller = LOCAL_CALLER if client is None else Caller(name=client[0])
         context = RequestContext(caller, choose_request_id(fields, path), select_chain(scope.get("query_string", b"")))
         set_context(context)
+        span = None if tracing.tracer is None else start_span(scope["method"], fields)
 
         async def send_with_context(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -95,7 +97,7 @@ class HttpApp:
             await self._choose(scope, fields)(scope, receive, send_with_context)
         finally:
             seconds = time.perf_counter() - started
-            log_request(context, verb=scope["method"], path=path, status=context.status, seconds=seconds)
+            log_request(context, span, verb=scope["method"], path=path, status=context.status, seconds=seconds)
 
     def _choose(self, scope: Scope, fields: HeaderFields) -> ASGIApp:
         """Return the application of a request: the mount with the longest prefix of its path, or JSON-RPC."""

@@ -54,6 +54,9 @@ class JsonRpcDispatcher(Generic[_C]):
     body; an entry that misses it gets `Unavailable`. An entry whose method is not an operation goes to `fallback`.
     """
 
+    chain_methods: frozenset[str] = frozenset()
+    """The methods of the fallback that the log names; the names of others are texts of the caller."""
+
     def __init__(
         self,
         operations: Sequence[Operation[_C, Any, Any]],
@@ -102,14 +105,15 @@ class JsonRpcDispatcher(Generic[_C]):
         slots = asyncio.Semaphore(self._at_once)  # first come, first served
         turn = asyncio.Lock()
 
-        async def run_in_turn(entry: Any) -> ResponseObject | None:
+        async def run_in_turn(position: int, entry: Any) -> ResponseObject | None:
             async with slots:
                 async with turn:
                     await asyncio.sleep(0)  # at most one entry is decoded in one turn of the loop
-                return await self._run_entry(entry, call)
+                with observe.observe_entry(position):
+                    return await self._run_entry(entry, call)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run_in_turn(entry)) for entry in entries]
+            tasks = [group.create_task(run_in_turn(*numbered)) for numbered in enumerate(entries)]
         return [task.result() for task in tasks]
 
     async def _run_entry(self, entry: Any, call: _Call[_C]) -> ResponseObject | None:
@@ -129,8 +133,8 @@ class JsonRpcDispatcher(Generic[_C]):
     async def _run_fallback(self, entry: RequestObject, until: float) -> ResponseObject | None:
         """Handle a request with the fallback; without one, the method is not found."""
         if self._fallback is None:
-            current_context().record_result(observe.UNKNOWN, MethodNotFound.code)
             not_found = MethodNotFound.from_name(entry.method)
+            current_context().record_error(observe.UNKNOWN, not_found)
             return None if entry.is_notification else envelope.error_response(not_found, entry.id)
         request: dict[str, Any] = {"jsonrpc": "2.0", "method": entry.method, "params": entry.params}
         if not entry.is_notification:
@@ -140,13 +144,12 @@ class JsonRpcDispatcher(Generic[_C]):
             response = await run_until(self._fallback(request), until)
         except Exception as raised:  # as in `_wrap_operation`: any exception becomes a response object
             response = envelope.error_response(to_wallet_error(raised, observe.OTHER), entry.id)
-        error = None if response is None else response.get("error")
-        current_context().record_result(observe.OTHER, None if error is None else error["code"])
+        observe.record_response(entry.method if entry.method in self.chain_methods else observe.OTHER, response)
         return None if entry.is_notification else response
 
     @staticmethod
     def _reject(error: WalletError, request_id: envelope.Id) -> ResponseObject:
-        current_context().record_result(observe.UNREADABLE, error.code)
+        current_context().record_error(observe.UNREADABLE, error)
         return envelope.error_response(error, request_id)
 
 
@@ -192,9 +195,9 @@ def _wrap_operation(operation: Operation[_C, Any, Any]) -> RpcMethod:
             result = await run_until(run_operation(call.context, names or list(positions)), call.until)
         except Exception as raised:  # any exception becomes a response object
             error = to_wallet_error(raised, operation.name)
-            current_context().record_result(operation.name, error.code)
+            current_context().record_error(operation.name, error)
             return Error(error.code, error.message, envelope.to_json_value(error.data))
-        current_context().record_result(operation.name, None)
+        current_context().record_success(operation.name)
         return Success(result)
 
     return run_method

@@ -9,23 +9,28 @@ import contextlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
-from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
+from wallet_rpc import tracing
+from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials, mask_values
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.log_lines import log_info
-from wallet_rpc.edge.request_context import RequestContext
+from wallet_rpc.edge.request_context import RequestContext, Result, current_context, set_context
 from wallet_rpc.errors import InternalError
+from wallet_rpc.tracing import RequestSpan
 
 UNKNOWN = "(unknown)"
 """The log's name for an unknown method, since the real name is a text of the caller."""
 OTHER = "(chain)"
-"""The log's name for a method that was forwarded to a chain."""
+"""The log's name for a method of a chain that is not one of the known ones."""
 UNREADABLE = "(unreadable)"
 """The log's name for a body that is not a JSON-RPC request."""
+MAX_LOGGED_FAILURES = 10
+"""The maximum number of failed entries of a batch whose errors are logged; all are counted."""
 _WORDS = frozenset(
     {"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json", "openapi.json"}
     | {"api", "burner", "organizations", "sessions", "me"}
@@ -55,8 +60,51 @@ def mask_path(path: str) -> str:
     return "/".join(parts)
 
 
-def log_request(context: RequestContext, *, verb: str, path: str, status: int | None, seconds: float) -> None:
-    """Log the line of a request that has ended."""
+def start_span(verb: str, fields: HeaderFields) -> RequestSpan | None:
+    """Start the span of a request, within the caller's trace if its headers name one; None without a tracer."""
+    if tracing.tracer is None:
+        return None
+    parent = {name: fields.get(name.encode()) for name in ("traceparent", "tracestate")}
+    return tracing.tracer.start_request(verb if verb in _METHODS else "_OTHER", parent)
+
+
+@contextmanager
+def observe_entry(position: int) -> Iterator[None]:
+    """Give the entry of a batch that the block handles a context and a span of its own; its task handles no other."""
+    request = current_context()
+    entry = request.for_entry(position)
+    set_context(entry)
+    span = None if tracing.tracer is None else tracing.tracer.start_entry()
+    try:
+        yield
+    finally:
+        request.results += entry.results
+        if span is not None:
+            span.end({"entry": position, **_result_fields(entry)})
+
+
+def record_response(method: str, response: Mapping[str, Any] | None) -> None:
+    """Record the result of an entry that another server answered."""
+    error = None if response is None else response.get("error")
+    if error is None:
+        current_context().record_success(method)
+        return
+    data = error.get("data")
+    reason = data.get("reason") if isinstance(data, dict) else None
+    reason = reason if isinstance(reason, str) else None
+    current_context().record_failure(method, error["code"], reason, error["message"])
+
+
+def log_request(
+    context: RequestContext,
+    span: RequestSpan | None = None,
+    *,
+    verb: str,
+    path: str,
+    status: int | None,
+    seconds: float,
+) -> None:
+    """Log the line of a request that has ended, and end its span."""
     with _IGNORE_LOG_ERRORS:
         event = {
             "event": "request",
@@ -66,21 +114,37 @@ def log_request(context: RequestContext, *, verb: str, path: str, status: int | 
             **_result_fields(context),
             "ms": round(seconds * 1000, 2),
         }
-        log_info(event)
+        if span is None:
+            log_info(event)
+            return
+        log_info({**event})
+        span.end({"id": context.id, **event})
 
 
 def _result_fields(context: RequestContext) -> dict[str, Any]:
-    """Return the log fields about methods and results; empty if no handler was reached."""
+    """Return the log fields about methods and results, and about the error of a request that reached no handler."""
     results = context.results
-    if context.batch_entries is None:
-        return {"method": results[0][0], "outcome": _outcome(results)} if results else {}
-    methods = dict(Counter(method for method, _ in results))
-    failed = sum(code is not None for _, code in results)
-    return {"batch": context.batch_entries, "methods": methods, "outcome": _outcome(results), "failed": failed}
+    failures = [result for result in results if result.code is not None]
+    if context.batch_entries is not None:
+        methods = dict(Counter(result.method for result in results))
+        outcome = failures[0].code if failures else "ok"
+        fields = {"batch": context.batch_entries, "methods": methods, "outcome": outcome, "failed": len(failures)}
+        first = failures[:MAX_LOGGED_FAILURES]
+        listed = [{"entry": each.entry, "method": each.method, **_error_fields(each)} for each in first]
+        return fields | _error_fields(failures[0]) | {"failures": listed} if failures else fields
+    if not results:
+        return {} if context.rejection is None else _error_fields(context.rejection)
+    result = results[0]
+    if result.code is None:
+        return {"method": result.method, "outcome": "ok"}
+    return {"method": result.method, "outcome": result.code, **_error_fields(result)}
 
 
-def _outcome(results: Sequence[tuple[str, int | None]]) -> int | str:
-    return next((code for _, code in results if code is not None), "ok")
+def _error_fields(result: Result) -> dict[str, Any]:
+    """Return code, reason and message of an error; the message without values of the request."""
+    message = None if result.message is None else mask_values(result.message)
+    fields = {"code": result.code, "reason": result.reason, "message": message}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def choose_request_id(fields: HeaderFields, path: str) -> str:

@@ -187,9 +187,9 @@ class _Endpoint:
         except Exception as raised:  # any exception becomes an error response
             rejection = raised if isinstance(raised, HttpRejection) else _to_rejection(raised, handler.name)
             code = error_formats.code_of(self._error_format, rejection.status, rejection.error)
-            current_context().record_result(handler.name, code)
+            current_context().record_error(handler.name, rejection.error, code)
             return self._error_response(rejection.status, rejection.error, rejection.headers)
-        current_context().record_result(handler.name, None)
+        current_context().record_success(handler.name)
         return JsonResponse(body)
 
 

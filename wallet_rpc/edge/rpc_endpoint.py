@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from wallet_rpc.edge.envelope import Reply, encode_response, error_response
 from wallet_rpc.edge.guard import HttpRejection, JsonResponse, read_request_body, require_json
 from wallet_rpc.edge.header_fields import HeaderFields
+from wallet_rpc.edge.request_context import current_context
 from wallet_rpc.errors import InvalidRequest, WalletError
 
 Handler: TypeAlias = Callable[[bytes], Awaitable[Reply]]
@@ -31,6 +32,7 @@ _GREETING = "wallet-rpc: POST JSON-RPC 2.0 here; GET /openrpc.json lists the met
 
 def jsonrpc_error_response(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
     """Build the response of an HTTP rejection: a JSON-RPC error with id null, which clients can display."""
+    current_context().record_rejection(error.code, error)
     return JsonResponse(encode_response(error_response(error, None)), status, headers)
 
 

@@ -255,9 +255,6 @@ class Clock(Protocol):
     def now(self) -> UnixSeconds:
         """Return the seconds since 1970-01-01 UTC."""
 
-    async def sleep(self, seconds: float) -> None:
-        """Suspend the current task for this time."""
-
 
 class Entropy(Protocol):
     """A source of cryptographically secure random bytes."""
@@ -292,6 +289,8 @@ class Ports:
     clock: Clock
     entropy: Entropy
     caller: Caller
+    request_id: str | None = None
+    """The id of the caller's request in the log."""
     quotes: Quotes | None = None
     token_signer: TokenSigner | None = None
     """None if this server issues no session tokens."""

@@ -27,6 +27,7 @@ from wallet_rpc.services.delegation import (
 from wallet_rpc.services.delivery import encode_authorization
 from wallet_rpc.services.submission import find_call, submit
 from wallet_rpc.services.witnesses import Examination, build_receipt, has_depth
+from wallet_rpc.tracing import current_traceparent
 
 LAG_SECONDS = 60
 """Maximum time in seconds for which a node may show a used nonce without the receipt of the transaction."""
@@ -86,6 +87,8 @@ async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAut
         lease=new_lease(ports),
         state=CallState.SUBMITTING,
         actor=ports.caller.actor,
+        request_id=ports.request_id,
+        traceparent=current_traceparent(),
         first_block=first_block,
     )
     return await submit(ports, chain, record, encode_authorization(authorization))

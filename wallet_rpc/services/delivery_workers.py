@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 from wallet_rpc.domain.access import OrganizationId
@@ -42,13 +42,16 @@ FINALITY_CHECK_SECONDS = 600
 
 
 class Reporter(Protocol):
-    """The operator's log, as far as the workers use it."""
+    """The operator's log and traces, as far as the workers use them."""
+
+    def resume(self, record: CallRecord) -> AbstractContextManager[object]:
+        """Return the block of work on a call, for the request that sent it."""
 
     def deep_reorganization(self, record: CallRecord) -> None:
         """Report a call with a final status whose block was replaced."""
 
-    def worker_failed(self) -> None:
-        """Report the exception that is being handled: a bug, which stops no other work."""
+    def worker_failed(self, raised: Exception) -> None:
+        """Report an exception: a bug, which stops no other work."""
 
 
 class DeliveryWorkers:
@@ -83,8 +86,8 @@ class DeliveryWorkers:
         try:
             with suppress(Unavailable):
                 await self._outbox.restore(now=self._clock.now())
-        except Exception:
-            self._reporter.worker_failed()
+        except Exception as raised:
+            self._reporter.worker_failed(raised)
 
     async def _take_until_stopped(self) -> None:
         while not self._is_stopping:
@@ -93,8 +96,8 @@ class DeliveryWorkers:
                 if len(self._running) < CONCURRENT_CALLS:
                     with suppress(Unavailable):
                         taken = await self._start_ready()
-            except Exception:
-                self._reporter.worker_failed()
+            except Exception as raised:
+                self._reporter.worker_failed(raised)
             if taken == 0:
                 await asyncio.sleep(POLL_SECONDS * (0.5 + _JITTER.random()))  # spreads the replicas' load
 
@@ -129,8 +132,8 @@ class DeliveryWorkers:
         try:
             with suppress(WalletError):  # the node is unavailable
                 next_at = await self._advance(entry)
-        except Exception:
-            self._reporter.worker_failed()
+        except Exception as raised:
+            self._reporter.worker_failed(raised)
         with suppress(WalletError):  # the store is unavailable: the outbox hands the entry out again
             await self._outbox.finish(entry, next_at=next_at)
 
@@ -143,6 +146,11 @@ class DeliveryWorkers:
             return None
         if chain is None:  # another replica may have the chain
             return self._clock.now() + LONGEST_PAUSE_SECONDS
+        with self._reporter.resume(record):
+            return await self._look_at(ports, chain, record)
+
+    async def _look_at(self, ports: Ports, chain: ChainPorts, record: CallRecord) -> int | None:
+        """Work on a stored call, and return when it is due again; None if it needs no further work."""
         if record.state.is_final:
             return await self._check_finality(chain, record)
         if not record.is_retained:

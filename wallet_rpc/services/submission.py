@@ -23,6 +23,7 @@ from wallet_rpc.services.call_failures import rebuild_error
 from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS, new_lease
 from wallet_rpc.services.delivery import AttemptResult, attempt, encode_operation
 from wallet_rpc.time_budget import remaining_seconds, unlimited_context
+from wallet_rpc.tracing import current_traceparent
 
 _T = TypeVar("_T")
 
@@ -59,6 +60,8 @@ def build_call(ports: Ports, chain: ChainPorts, operation: UserOperation, *, fir
         lease=new_lease(ports),
         state=CallState.SUBMITTING,
         actor=ports.caller.actor,
+        request_id=ports.request_id,
+        traceparent=current_traceparent(),
         first_block=first_block,
     )
 
