@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
     commands.add_parser("openrpc", help="print openrpc.yaml")
     access_options.add_access_commands(commands)
+    access_options.add_incidents_command(commands)
     paymaster_options.add_paymaster_command(commands)
     contracts_options.add_contracts_command(commands)
     return parser
@@ -136,7 +137,7 @@ async def _run(options: argparse.Namespace, loaded: settings.Settings, *, parent
             from wallet_rpc.cli.contracts import run_contracts_command
 
             return await run_contracts_command(options, loaded, print_line=_print_line)
-        case "org" | "key" | "audit":
+        case "org" | "key" | "audit" | "incidents":
             from wallet_rpc.cli.access import run_access_command
 
             return await _run_until_sigterm(run_access_command(options, loaded, print_line=_print_line))

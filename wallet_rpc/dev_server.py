@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.http_post import HttpClient, PostFailed, PostResponse
-from wallet_rpc.adapters.otlp_export import export_traces
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -36,14 +35,15 @@ from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.metrics.facts import FactSources
+from wallet_rpc.observability import observe_server
 from wallet_rpc.payer_opening import Payers, RelayerOptions, build_relayer_options, sponsor_of
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address
 from wallet_rpc.server import (
     EmbeddedChains,
     ServerOptions,
+    measure_server,
     observe_pools,
-    observe_server,
     open_wallet_app,
     probe_all,
     quotes_of,
@@ -106,7 +106,7 @@ async def open_dev_server(
     """
     _check(settings, options)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(export_traces(os.environ))
+        await stack.enter_async_context(observe_server(os.environ, log_level=settings.log_level))
         store, chains = await _start_all(stack, settings, options, report)
         if metrics is not None:
             metrics.observe_store(store)
@@ -130,7 +130,7 @@ async def open_dev_server(
         )
         payers = Payers(sponsor=sponsor, relayer=relayer_options)
         sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)
-        yield await stack.enter_async_context(observe_server(metrics, app, sources))
+        yield await stack.enter_async_context(measure_server(metrics, app, sources))
 
 
 def choose_dev_key(settings: Settings) -> str:
@@ -209,6 +209,7 @@ def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainC
         deployments=options.deployments,
         token_rates={token.hex0x(): rate for token, rate in options.token_rates.items()},
         json_log=settings.log == "json",
+        log_level=settings.log_level,
     )
 
 

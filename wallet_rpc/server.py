@@ -13,7 +13,6 @@ from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.http_post import HttpClient, PostClient
-from wallet_rpc.adapters.otlp_export import export_traces
 from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -36,6 +35,7 @@ from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import InvalidRequest
 from wallet_rpc.metrics.facts import FactSources
+from wallet_rpc.observability import observe_server, record_incidents
 from wallet_rpc.payer_opening import Payers, build_relayer_options, check_paymasters, sponsor_of
 from wallet_rpc.ports import Clock, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
@@ -104,7 +104,7 @@ async def open_wallet_app(
 ) -> AsyncIterator[ASGIApp]:
     """Build the HTTP server over an open store and connected chains, and deliver calls while the block runs."""
     ports = build_ports(settings, store, chain_clients, options)
-    async with run_delivery(ports, store):
+    async with record_incidents(store.incidents), run_delivery(ports, store):
         yield _build_app(settings, store, ports, chain_clients, options, embedded=embedded)
 
 
@@ -201,7 +201,7 @@ async def open_server(settings: Settings, metrics: ServerMetrics | None = None) 
     if not settings.chains:
         raise SettingError(f"{variable('chains')}: required by serve, but not set")
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(export_traces(os.environ))
+        await stack.enter_async_context(observe_server(os.environ, log_level=settings.log_level))
         http = await stack.enter_async_context(HttpClient())
         clock = SystemClock()
         opening = open_store(settings.redis_url, replicas=settings.redis_replicas)
@@ -233,7 +233,7 @@ async def open_server(settings: Settings, metrics: ServerMetrics | None = None) 
         app = await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
         payers = Payers(sponsor=sponsor, relayer=relayer_options)
         sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)
-        yield await stack.enter_async_context(observe_server(metrics, app, sources))
+        yield await stack.enter_async_context(measure_server(metrics, app, sources))
 
 
 def observe_pools(
@@ -243,7 +243,7 @@ def observe_pools(
     return pools if metrics is None else metrics.observe_pools(setting, pools)
 
 
-def observe_server(
+def measure_server(
     metrics: ServerMetrics | None, app: ASGIApp, sources: FactSources
 ) -> AbstractAsyncContextManager[ASGIApp]:
     """Return a context of the application, whose requests are counted in the metrics if there are any."""

@@ -23,6 +23,11 @@ class Peer:
     host: str = ""
     port: int | None = None
 
+    @property
+    def address(self) -> str:
+        """The host, and the port if there is one."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
 
 class CallObserver(Protocol):
     """Observer of the calls to other servers."""

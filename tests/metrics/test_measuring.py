@@ -20,7 +20,7 @@ from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.edge.observe import OTHER
-from wallet_rpc.edge.request_context import RequestContext, set_context
+from wallet_rpc.edge.request_context import RequestContext, Result, set_context
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.metrics.instruments import Instruments
 from wallet_rpc.metrics.requests import RequestMetrics
@@ -148,7 +148,7 @@ async def test_a_result_counts_by_method_outcome_and_code(
 ) -> None:
     counted = Counted()
     for _ in range(3):
-        await counted.serve(RequestContext(results=[result]))
+        await counted.serve(RequestContext(results=[Result(*result)]))
     assert counted.outcomes() == {expected: 3.0}
 
 
@@ -165,7 +165,7 @@ async def test_a_request_without_an_operation_counts_by_its_status(status: int |
 async def test_no_number_of_methods_and_codes_adds_series_or_memory() -> None:
     counted = Counted()
     for number in range(1000):
-        await counted.serve(RequestContext(results=[(f"method {number}", number * 7919)]))
+        await counted.serve(RequestContext(results=[Result(f"method {number}", number * 7919)]))
     assert sum(counted.outcomes().values()) == 1000
     assert len(counted.outcomes()) < 50
     assert len(counted.metrics._counters) + len(counted.metrics._histograms) < 50
@@ -173,7 +173,8 @@ async def test_no_number_of_methods_and_codes_adds_series_or_memory() -> None:
 
 async def test_a_batch_counts_each_entry_and_one_duration() -> None:
     counted = Counted()
-    await counted.serve(RequestContext(batch_entries=3, results=[("eth_call", None), ("eth_call", 3), (OTHER, -32603)]))
+    results = [Result("eth_call"), Result("eth_call", 3), Result(OTHER, -32603)]
+    await counted.serve(RequestContext(batch_entries=3, results=results))
     assert sum(counted.outcomes().values()) == 3
     assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count") == [1.0]
     assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count", method="(batch)") == [1.0]

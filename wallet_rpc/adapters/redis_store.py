@@ -18,6 +18,7 @@ from wallet_rpc.adapters.redis_calls import RedisCalls
 from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_facts import RedisFacts, RedisMemory, read_facts, read_memory, read_redis_time
 from wallet_rpc.adapters.redis_groups import RedisGroups
+from wallet_rpc.adapters.redis_incidents import RedisIncidents
 from wallet_rpc.adapters.redis_lease import Lease
 from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link, RequestObserver
@@ -66,6 +67,7 @@ class RedisStore(RedisOrganizationStore):
         self.directory = RedisDirectory(link)
         self.limiter = RedisLimiter(link)
         self.budgets = RedisBudgets(link)
+        self.incidents = RedisIncidents(link)
 
     def relayer_budget(self, limits: DailyWei, clock: Clock) -> RelayerBudget:
         """Return the daily budget of the relayer."""

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
-from wallet_rpc.cli import audit
+from wallet_rpc.cli import audit, incidents
 from wallet_rpc.cli.administration import Job, Report
 from wallet_rpc.config.settings import SettingError, Settings
 from wallet_rpc.domain.access import (
@@ -163,4 +163,5 @@ _ACTIONS: dict[tuple[str, str], Callable[[Job], Awaitable[Report]]] = {
     ("key", "list"): _list_keys,
     ("key", "revoke"): _revoke_key,
     **audit.ACTIONS,
+    **incidents.INCIDENT_ACTIONS,
 }

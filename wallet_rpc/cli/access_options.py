@@ -72,6 +72,17 @@ def add_access_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     show.add_argument("--last", type=_count, metavar="N", help="print only the last N")
 
 
+def add_incidents_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command that lists incidents, with its action `show`."""
+    incidents = commands.add_parser("incidents", help="list the last bugs by the numbers that their callers got")
+    incidents.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    incidents.add_argument("--last", type=_count, metavar="N", help="list only the last N")
+    show = incidents.add_subparsers(dest="action", metavar="ACTION").add_parser("show", help="print one of them")
+    incidents.set_defaults(action="list")  # without an action
+    show.add_argument("incident", metavar="ID", help="number of the incident: 16 hex digits")
+    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print it as one JSON object")
+
+
 def _add_command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, meaning: str
 ) -> Callable[[str, str], argparse.ArgumentParser]:

@@ -153,7 +153,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             yield running
             return
     say("No server is running; starting an ephemeral one.")
-    log_lines.configure(json=False, quiet=True)
+    log_lines.configure(json=False, level="warning")
     private = replace(
         settings, host="127.0.0.1", port=0, workers=1, redis_url=None, chains=(), paymaster_key=None, open=True
     )

@@ -17,6 +17,7 @@ from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.connections import raise_open_file_limit
+from wallet_rpc.edge.life_log import log_life
 from wallet_rpc.edge.listener import Shutdown, bind_socket, end_on_signals, listener_url, serve_until_shutdown
 
 
@@ -28,7 +29,7 @@ async def run_dev_command(
     if options.exit_with_parent:
         require_parent(parent)
         watch = end_with_parent(parent)
-    log_lines.configure(json=settings.log == "json")
+    log_lines.configure(json=settings.log == "json", level=settings.log_level)
     raise_open_file_limit()
     dev_options = DevOptions(
         chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
@@ -55,9 +56,12 @@ async def run_dev_command(
             print_line(greeting)
             write_ready(ready)
 
+        log_start = stack.enter_context(
+            log_life("dev", settings, chains=dev_options.chains, url=url, on_ready=report_ready)
+        )
         app_context = open_dev_server(settings, dev_options, report=print_line, metrics=metrics)
         await serve_until_shutdown(
-            app_context, listener, drain_seconds=settings.drain_seconds, on_ready=report_ready, watch=watch
+            app_context, listener, drain_seconds=settings.drain_seconds, on_ready=log_start, watch=watch
         )
 
 

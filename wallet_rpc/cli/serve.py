@@ -17,6 +17,7 @@ from wallet_rpc.cli.ready_file import open_ready_file
 from wallet_rpc.config.settings import Settings, variable
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.connections import raise_open_file_limit
+from wallet_rpc.edge.life_log import log_life
 from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_shutdown
 from wallet_rpc.edge.worker_pipe import ParentPipe
 from wallet_rpc.edge.worker_processes import WorkerProcesses
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # a server without metrics does not import their library
 def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line: Callable[[str], None]) -> int:
     """Serve until a signal, and return the exit status: 0 for success. Raises: SettingError."""
     is_json, is_one = settings.log != "human", settings.workers == 1
-    log_lines.configure(json=is_json, has_thread=is_one)
+    log_lines.configure(json=is_json, level=settings.log_level, has_thread=is_one)
     raise_open_file_limit()
     with ExitStack() as stack:
         listener = stack.enter_context(bind_socket(settings))
@@ -41,14 +42,16 @@ def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line
             print_line(_format_greeting(settings, url, metrics))
             write_ready(_describe(settings, url, metrics))
 
+        chains = [chain.describe() for chain in settings.chains]
+        log_start = stack.enter_context(log_life("serve", settings, chains=chains, url=url, on_ready=report_ready))
         serve = partial(serve_until_shutdown, at=listener, drain_seconds=settings.drain_seconds)
         if is_one:
             own = None if metrics is None else metrics.of_process()
-            _run(serve(open_server(settings, own), on_ready=report_ready))
+            _run(serve(open_server(settings, own), on_ready=log_start))
             return 0
 
         def run_worker(parent: ParentPipe) -> None:
-            log_lines.configure(json=is_json, worker=parent.worker)
+            log_lines.configure(json=is_json, level=settings.log_level, worker=parent.worker)
             own = None if metrics is None else metrics.of_process(parent.worker)
             app = open_server(settings, own)
             _run(serve(app, on_ready=parent.report_ready, watch=parent.watch, share=parent.share))
@@ -58,7 +61,7 @@ def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line
             run_worker,
             listener,
             drain_seconds=settings.drain_seconds,
-            on_ready=report_ready,
+            on_ready=log_start,
             on_end=(lambda _: None) if metrics is None else metrics.remove_worker,
         )
         return workers.run()

@@ -49,6 +49,12 @@ class ChainSetting:
         """The chain's id, with its name if it has one."""
         return f"{self.chain_id}" if self.name is None else f"{self.chain_id} ({self.name})"
 
+    def describe(self) -> dict[str, Any]:
+        """Return the chain for the log: its id, and of URLs scheme, host and port."""
+        parts = {"node": self.node_urls, "bundler": self.bundler_urls, "paymaster": (self.paymaster_url,)}
+        urls = {part: [mask_credentials(url) for url in found if url is not None] for part, found in parts.items()}
+        return {"id": self.chain_id, "name": self.name, **urls}
+
 
 class ChainFileError(Exception):
     """An invalid file of chains; the message gives the position and the cause."""

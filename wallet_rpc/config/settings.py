@@ -21,6 +21,7 @@ from wallet_rpc.config.values import (
     read_host,
     read_http_url,
     read_log,
+    read_log_level,
     read_namespaces,
     read_path,
     read_port,
@@ -33,7 +34,7 @@ from wallet_rpc.config.values import (
     read_yes_or_no,
 )
 from wallet_rpc.domain.access import Rules, WalletNamespace
-from wallet_rpc.domain.secret_text import format_received
+from wallet_rpc.domain.secret_text import format_received, mask_credentials
 from wallet_rpc.domain.web_url import read_hosts, read_origins
 
 PREFIX = "WALLET_RPC_"
@@ -93,6 +94,9 @@ class Settings:
     )
     log: str | None = _setting_field(
         read_log, None, "`human` in `dev`, `json` in `serve`", "Format of the log: `human` or `json`."
+    )
+    log_level: str = _setting_field(
+        read_log_level, "info", "`info`", "Least severe lines of the log: `debug`, `info`, `warning` or `error`."
     )
     deadline_seconds: float = _setting_field(read_seconds, 30.0, "`30`", "Maximum duration of one request, in seconds.")
     patience_seconds: float = _setting_field(
@@ -222,6 +226,33 @@ def load(environ: Mapping[str, str]) -> Settings:
             received = "" if known[name].metadata["read"] in _READ_SECRETS else format_received(text)
             raise SettingError(f"{name}: expected {error}{received}") from None
     return Settings(**values)
+
+
+def describe_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that differ from their defaults, for the log: of URLs the host, of secrets that they are set.
+
+    The chains are left out, since only `serve` has them as a setting.
+    """
+    changed = (each for each in fields(Settings) if getattr(settings, each.name) != each.default)
+    return {
+        each.name: _describe(each.metadata["read"], getattr(settings, each.name))
+        for each in changed
+        if each.name != "chains"
+    }
+
+
+def _describe(read: Callable[[str], Any], value: Any) -> Any:
+    match value:
+        case str() if read in {read_redis_url, read_http_url}:
+            return mask_credentials(value)
+        case _ if read in _READ_SECRETS:
+            return "(set)"
+        case frozenset():
+            return sorted(value)
+        case bool() | int() | float() | tuple() | None:
+            return value
+        case _:
+            return str(value)
 
 
 def table() -> str:

@@ -116,6 +116,13 @@ def read_daily_wei(text: str) -> tuple[int, int]:
     return total, account
 
 
+def read_log_level(text: str) -> str:
+    """Read the least severe level of the log's lines."""
+    if text not in {"debug", "info", "warning", "error"}:
+        raise ValueError('"debug", "info", "warning" or "error"')
+    return text
+
+
 def read_log(text: str) -> str:
     """Read the format of the log."""
     if text not in {"human", "json"}:

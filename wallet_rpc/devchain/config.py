@@ -39,3 +39,5 @@ class DevChainConfig:
     """The maximum CPU time that code runs for one request, in seconds."""
     json_log: bool = False
     """Log JSON lines instead of plain ones."""
+    log_level: str = "info"
+    """The least severe level of the log's lines."""

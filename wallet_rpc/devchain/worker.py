@@ -47,7 +47,7 @@ def main() -> int:
     for name in ("folder", "deployments"):
         fields[name] = None if fields[name] is None else Path(fields[name])
     config = DevChainConfig(**fields)
-    log_lines.configure(json=config.json_log)
+    log_lines.configure(json=config.json_log, level=config.log_level)
     return _serve(config, source, sink)
 
 

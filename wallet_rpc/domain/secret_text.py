@@ -59,13 +59,14 @@ def mask_credentials(text: str) -> str:
     return _CREDENTIAL.sub(HIDDEN, _PAIR.sub(f"{HIDDEN}@", _URL.sub(_mask_url, text)))
 
 
-def mask_values(text: str) -> str:
-    """Mask values of a request in an error message: quoted text, long words such as addresses, and credentials.
+def mask_line(text: str) -> str:
+    """Mask quoted text, long words such as addresses, and credentials in a line."""
+    return _LONG_TEXT.sub(HIDDEN, _QUOTED.sub(f'"{HIDDEN}"', mask_credentials(text)))
 
-    The text is cut to `LONGEST_LOGGED` characters, in one line.
-    """
-    masked = _LONG_TEXT.sub(HIDDEN, _QUOTED.sub(f'"{HIDDEN}"', mask_credentials(text)))
-    line = " ".join(masked.split())
+
+def mask_values(text: str) -> str:
+    """Mask values of a request in an error message as `mask_line` does; in one line of `LONGEST_LOGGED` at most."""
+    line = " ".join(mask_line(text).split())
     return line if len(line) <= LONGEST_LOGGED else f"{line[:LONGEST_LOGGED]}{HIDDEN}"
 
 

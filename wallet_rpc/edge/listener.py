@@ -222,14 +222,15 @@ class Shutdown:
 def end_on_signals(shutdown: Shutdown) -> None:
     """Begin the shutdown at the first SIGINT or SIGTERM, and cut at the second."""
 
-    def handle_signal() -> None:
+    def handle_signal(number: signal.Signals) -> None:
         if shutdown.is_begun:
             shutdown.cut()
         else:
+            log.info("server_stopping", reason=number.name)
             shutdown.begin()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, handle_signal)
+        asyncio.get_running_loop().add_signal_handler(number, handle_signal, number)
 
 
 async def serve_until_shutdown(

@@ -24,6 +24,7 @@ import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
+from wallet_rpc import tracing
 from wallet_rpc.domain.secret_text import mask_credentials
 from wallet_rpc.edge.request_context import current_context
 
@@ -100,7 +101,7 @@ def _group_lines(lines: list[str]) -> list[str]:
 
 
 _writer: LineWriter | None = None
-_is_quiet = False
+_level = logging.INFO
 
 
 def flush() -> None:
@@ -119,7 +120,7 @@ atexit.register(_flush_at_exit)
 
 def log_info(event: EventDict) -> None:
     """Log an event with its fields, as the method `info` of a logger, whose binding of fields takes twice the time."""
-    if _is_quiet:
+    if _level > logging.INFO:
         return
     line: Any = event
     try:
@@ -132,10 +133,14 @@ def log_info(event: EventDict) -> None:
 
 
 def _add_facts(_logger: Any, level: str, event: EventDict) -> EventDict:
-    """Add the request id, the level and the time."""
-    request_id = current_context().id
-    if request_id:
-        event["request_id"] = request_id
+    """Add the ids of the request, of its entry in a batch and of its trace, the level and the time."""
+    context = current_context()
+    if context.id:
+        event["request_id"] = context.id
+    if context.entry is not None:
+        event["entry"] = context.entry
+    if tracing.tracer is not None and (trace_id := tracing.tracer.trace_id()):
+        event["trace_id"] = trace_id
     event["level"] = level
     event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
     return event
@@ -171,25 +176,26 @@ def _add_worker(worker: int, _logger: Any, _name: str, event: EventDict) -> Even
     return event
 
 
-def configure(*, json: bool, quiet: bool = False, worker: int | None = None, has_thread: bool = True) -> None:
-    """Log to standard error, as JSON or as plain lines; the logs of libraries go there too.
+def configure(*, json: bool, level: str = "info", worker: int | None = None, has_thread: bool = True) -> None:
+    """Log to standard error, as JSON or as plain lines; the warnings of libraries go there too.
 
-    `quiet` drops events below warnings. `worker` is the number of this worker process, for its lines. Without a thread
+    Lines below `level` are dropped. `worker` is the number of this worker process, for its lines. Without a thread
     lines are written at once, in a process that forks others.
     """
-    global _writer, _is_quiet  # noqa: PLW0603  # the log of the process
+    global _writer, _level  # noqa: PLW0603  # the log of the process
     writer = _writer = LineWriter(sys.stderr, has_thread=has_thread)
-    _is_quiet = quiet
+    _level = logging.getLevelNamesMapping()[level.upper()]
     render: Processor = _render_json if json else _render_plain
     number: list[Processor] = [] if worker is None else [partial(_add_worker, worker)]
     own: list[Processor] = [*number, _add_facts, structlog.processors.format_exc_info, _mask]
     structlog.configure(
         processors=[*own, render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(_level),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_LibraryHandler(writer, own, render)], level=logging.WARNING, force=True)
+    least = max(logging.WARNING, _level)  # libraries may log requests at lower levels
+    logging.basicConfig(handlers=[_LibraryHandler(writer, own, render)], level=least, force=True)
 
 
 class _LibraryHandler(logging.Handler):

@@ -6,16 +6,20 @@ No body, parameter, signature or key is ever logged, not even a key in the path.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
-from wallet_rpc import tracing
+from wallet_rpc import __version__, tracing
+from wallet_rpc.domain.incident import Incident, format_traceback
 from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials, mask_values
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.log_lines import log_info
@@ -46,12 +50,52 @@ _IGNORE_LOG_ERRORS = contextlib.suppress(Exception)
 log = structlog.get_logger("wallet_rpc")
 
 
-def log_incident(raised: BaseException, **facts: Any) -> InternalError:
+pending_incidents: deque[Incident] = deque(maxlen=50)
+"""The newest incidents that are not stored yet; a forked process has those of its parent."""
+_watchers: list[Callable[[], object]] = []
+
+
+@contextmanager
+def watch_incidents(watcher: Callable[[], object]) -> Iterator[None]:
+    """Call `watcher` after each incident while the block runs, and at once if some are pending."""
+    _watchers.append(watcher)
+    if pending_incidents:
+        watcher()
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def log_incident(raised: BaseException, *, method: str | None = None) -> InternalError:
     """Log a bug under a new incident number and return the error that reveals only that number to the caller."""
     number = secrets.token_hex(8)
     with _IGNORE_LOG_ERRORS:
+        facts = {} if method is None else {"method": method}
         log.error("incident", incident=number, exc_info=raised, **facts)
+    with _IGNORE_LOG_ERRORS:
+        keep_incident(number, type(raised).__name__, format_traceback(raised), method=method)
     return InternalError(number)
+
+
+def keep_incident(number: str, kind: str, text: str, *, method: str | None) -> None:
+    """Keep an incident until it is stored."""
+    context = current_context()
+    pending_incidents.append(
+        Incident(
+            id=number,
+            at_milliseconds=time.time_ns() // 1_000_000,
+            kind=kind,
+            method=method,
+            request_id=context.id or None,
+            entry=context.entry,
+            trace_id=tracing.current_trace_id() or None,
+            server=f"{__version__} on {socket.gethostname()}, process {os.getpid()}",
+            traceback=text,
+        )
+    )
+    for watcher in _watchers:
+        watcher()
 
 
 def mask_path(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import secrets
 import signal
 import socket
 import sys
@@ -23,7 +24,7 @@ from wallet_rpc.config.settings import SettingError
 from wallet_rpc.domain.secret_text import mask_credentials
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.accepting import create_shares
-from wallet_rpc.edge.observe import log
+from wallet_rpc.edge.observe import keep_incident, log, log_incident, pending_incidents
 from wallet_rpc.edge.worker_pipe import CUT, DRAIN, LISTENING, ParentPipe
 
 _FORK = multiprocessing.get_context("fork")
@@ -129,8 +130,8 @@ class WorkerProcesses:
     def _capture_signals(self) -> Iterator[None]:
         """Turn signals into bytes of a socket, for `_wait`, and ignore SIGHUP."""
 
-        def note(*_: object) -> None:
-            self._signal_sink.send(b"!")
+        def note(number: int, _: object) -> None:
+            self._signal_sink.send(bytes([number]))
 
         before = {number: signal.signal(number, note) for number in _SIGNALS}
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -159,6 +160,7 @@ class WorkerProcesses:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
+        pending_incidents.clear()  # the worker has a copy
         return _Worker(number, process, ours, time.monotonic())
 
     def _run_worker(self, number: int, ours: Connection, theirs: Connection) -> None:
@@ -176,6 +178,9 @@ class WorkerProcesses:
         except SettingError as error:
             pipe.report_error(error)
             sys.exit(_SETTING_STATUS)
+        except Exception as raised:
+            log_incident(raised, method="(worker)")
+            sys.exit(1)
         finally:
             log_lines.flush()  # multiprocessing ends a process without its exit handlers
 
@@ -188,7 +193,7 @@ class WorkerProcesses:
         timeout = max(0.0, min(times) - time.monotonic()) if times else None
         found = wait(watched, timeout)
         if self._signals in found:
-            self._handle_signals(len(self._signals.recv(100)))
+            self._handle_signals(self._signals.recv(100))
         for worker in workers:
             if worker.connection in found:
                 worker.receive()
@@ -196,16 +201,17 @@ class WorkerProcesses:
             if worker.process.sentinel in found:
                 self._note_end(worker)
 
-    def _handle_signals(self, count: int) -> None:
+    def _handle_signals(self, numbers: bytes) -> None:
         if self._kill_at is None:
-            self._end()
-            count -= 1
-        if count > 0:
+            self._end(signal.Signals(numbers[0]).name)
+            numbers = numbers[1:]
+        if numbers:
             for worker in self._workers.values():
                 worker.send(CUT)
 
-    def _end(self) -> None:
+    def _end(self, reason: str) -> None:
         """Stop listening, and have all workers drain."""
+        log.info("server_stopping", reason=reason)
         self._listener.close()
         self._starts.clear()
         self._kill_at = time.monotonic() + self._drain_seconds + self._late_seconds
@@ -246,14 +252,25 @@ class WorkerProcesses:
             limit = MAX_FAILED_STARTS if self._has_served else 1
             if self._failed_starts >= limit and not any(one.is_ready for one in self._workers.values()):
                 self._failure = worker
-                self._end()
+                self._end("no worker can start")
                 return
         number = worker.number
         if time.monotonic() - worker.started_at >= _STABLE_SECONDS:
             self._early_ends[number] = 0
-        facts = {"worker": number, "pid": worker.process.pid, "status": _exit_status(worker.process)}
+        facts: dict[str, object] = {"worker": number, "pid": worker.process.pid, "status": _exit_status(worker.process)}
+        if not worker.error:
+            facts["incident"] = self._keep_incident(worker)
         why = {"why": mask_credentials(worker.error)} if worker.error else {}
         log.warning("worker_ended", **facts, **why, restart_in_seconds=self._plan_start(number))
+
+    @staticmethod
+    def _keep_incident(worker: _Worker) -> str:
+        """Keep the unexpected end of a worker as an incident, which the next worker stores, and return its number."""
+        number = secrets.token_hex(8)
+        status = _exit_status(worker.process)
+        text = f"worker {worker.number}, process {worker.process.pid}, ended with status {status}"
+        keep_incident(number, "WorkerEnded", text, method="(worker)")
+        return number
 
     def _plan_start(self, number: int) -> float:
         """Plan the start of a worker, and return the pause before it in seconds."""

@@ -87,7 +87,9 @@ class RequestMetrics:
         return serve
 
     def _record(self, context: RequestContext, seconds: float) -> None:
-        results: Sequence[_Result] = context.results or ((NO_OPERATION, context.status),)
+        results: Sequence[_Result] = [(one.method, one.code) for one in context.results]
+        if not results:
+            results = [(NO_OPERATION, context.status)]
         for result in results:
             count = self._counters.get(result)
             if count is None:
