@@ -117,12 +117,11 @@ def _build_app(
     *,
     embedded: EmbeddedChains | None,
 ) -> ASGIApp:
-    deadline = settings.deadline_seconds
 
     def build_context() -> Ports:
         request = current_context()
         own = store.for_organization(request.caller.organization)
-        return replace(ports, caller=request.caller, request_id=request.id, store=own)
+        return replace(ports, caller=request.caller, request_id=request.id or None, store=own)
 
     auth = _build_authenticator(store, options)
     operations, openrpc = rpc_with_document()
@@ -133,7 +132,7 @@ def _build_app(
         operations,
         build_context,
         at_once=ENTRIES_AT_ONCE,
-        deadline_seconds=deadline,
+        deadline_seconds=settings.deadline_seconds,
         fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=record),
         enforce_rate_limit=auth.enforce_rate_limit,
     )
@@ -149,7 +148,7 @@ def _build_app(
         operations=rest_operations,
         context=build_context,
         authenticator=auth,
-        deadline_seconds=deadline,
+        deadline_seconds=settings.deadline_seconds,
         disabled={} if has_tokens else dict.fromkeys(TOKEN_PATHS, _TOKENS_DISABLED),
     )
     routes = [*health_routes(states), document_route(openrpc), document_route(openapi, "/openapi.json")]

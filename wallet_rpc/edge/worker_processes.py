@@ -211,7 +211,8 @@ class WorkerProcesses:
 
     def _end(self, reason: str) -> None:
         """Stop listening, and have all workers drain."""
-        log.info("server_stopping", reason=reason)
+        if self._has_served:
+            log.info("server_stopping", reason=reason)
         self._listener.close()
         self._starts.clear()
         self._kill_at = time.monotonic() + self._drain_seconds + self._late_seconds
