@@ -117,7 +117,6 @@ def _build_app(
     *,
     embedded: EmbeddedChains | None,
 ) -> ASGIApp:
-
     def build_context() -> Ports:
         request = current_context()
         own = store.for_organization(request.caller.organization)
@@ -136,7 +135,6 @@ def _build_app(
         fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=record),
         enforce_rate_limit=auth.enforce_rate_limit,
     )
-
     dispatcher.chain_methods = _CHAIN_METHODS if embedded is None else _CHAIN_METHODS | embedded.methods
 
     def states() -> Mapping[str, str]:
