@@ -20,6 +20,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "wallet_rpc.__main__",
+        "wallet_rpc.adapters.otlp_spans",
         "wallet_rpc.cli.access",
         "wallet_rpc.cli.demo",
         "wallet_rpc.dev_server",

@@ -74,11 +74,10 @@ class _LoggedExporter(SpanExporter):
         self._exporter = exporter
         self._collector = collector
         self._is_failing = False
-        library_log = logging.getLogger("opentelemetry")
-        library_log.setLevel(logging.CRITICAL)  # it would log each attempt
-        own = logging.getLogger(type(exporter).__module__)
-        own.setLevel(logging.WARNING)
-        own.addFilter(self._note_failure)
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would log each attempt
+        self._attempts = logging.getLogger(type(exporter).__module__)
+        self._attempts.setLevel(logging.WARNING)
+        self._attempts.addFilter(self._note_failure)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export spans."""
@@ -90,6 +89,7 @@ class _LoggedExporter(SpanExporter):
 
     def shutdown(self) -> None:
         """Let no further attempt begin."""
+        self._attempts.removeFilter(self._note_failure)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry
 
     def _note_failure(self, record: logging.LogRecord) -> bool:
