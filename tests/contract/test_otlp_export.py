@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -113,7 +114,7 @@ async def _has_attempts(collector: Collector) -> bool:
     return len(collector.requests) >= 2
 
 
-async def _has_line(logs: list[dict[str, object]], event: str) -> bool:
+async def _has_line(logs: Sequence[Mapping[str, object]], event: str) -> bool:
     return any(line["event"] == event for line in logs)
 
 

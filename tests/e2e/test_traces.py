@@ -37,11 +37,17 @@ class Upstream:
 
     home: str
     posts: list[tuple[list[str], str]] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
+    """Methods whose next request fails."""
 
     def handle(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer:
         parsed = json.loads(body)
         entries = parsed if isinstance(parsed, list) else [parsed]
-        self.posts.append(([entry["method"] for entry in entries], handler.headers.get("traceparent", "")))
+        methods = [entry["method"] for entry in entries]
+        self.posts.append((methods, handler.headers.get("traceparent", "")))
+        if self.failing & set(methods):
+            self.failing -= set(methods)
+            return Answer(b"", 500)
         return Answer(httpx2.post(self.home, content=body, timeout=60).content)
 
     def of_trace(self, trace_id: str) -> list[tuple[list[str], str]]:
@@ -69,7 +75,7 @@ def traced(dev_stack: Stack, own_redis: RedisServer, tmp_path_factory: pytest.Te
     upstream = Upstream(dev_stack.nodes[CHAIN])
     with serve_collector() as collector, open_stub(upstream.handle) as url:
         chains = f"{CHAIN}={url}/{URL_KEY},{url}/{URL_KEY},{url}/{URL_KEY}"
-        settings = {"CHAINS": chains, "REDIS_URL": own_redis.url, "OPEN": "yes", "WORKERS": "2"}
+        settings = {"CHAINS": chains, "REDIS_URL": own_redis.url, "OPEN": "yes", "WORKERS": "2", "LOG_LEVEL": "debug"}
         with pytest.MonkeyPatch.context() as environ:
             environ.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
             environ.setenv("OTEL_SERVICE_NAME", "shop-wallet")
@@ -108,7 +114,7 @@ def test_nodes_and_bundlers_get_the_header_of_the_call_that_they_serve(traced: T
 
 
 def test_requests_that_run_at_once_stay_in_their_own_traces(traced: Traced) -> None:
-    def request(_: int) -> str:
+    def request(_number: int) -> str:
         with open_client(traced) as (client, trace_id, _):
             for _ in range(5):
                 client.rpc("eth_getBalance", FRIEND, "latest")
@@ -179,26 +185,43 @@ def test_a_request_without_a_trace_begins_one_which_its_line_in_the_log_names(tr
 
 async def test_one_trace_covers_a_call_from_its_request_to_its_delivery(traced: Traced) -> None:
     with open_client(traced) as (client, trace_id, span_id):
+        client.http.headers["x-request-id"] = f"all-{trace_id}"
         wallet = Wallet(client).fund(tokens=0)
         prepared = wallet.prepare({"to": FRIEND})
+        traced.upstream.failing.add("eth_sendUserOperation")
         call_id = wallet.send(prepared, wallet.owner)
-    async with RedisStore.open(traced.redis) as store:  # a worker looks at the call now, not in ten seconds
+    async with RedisStore.open(traced.redis) as store:  # a worker looks at the call now, not in two seconds
         await store.outbox.add(OPEN_ORGANIZATION, CHAIN, Hash32.parse("0x" + call_id[-64:]), at=0)
     collector = traced.collector
-    names = {"wallet_requestAccount", "wallet_prepareCalls", "wallet_sendPreparedCalls", "deliver call"}
-    collector.wait_for(lambda: names <= {span.name for span in collector.of_trace(trace_id)}, "delivery")
 
+    def deliveries() -> list[Span]:
+        """Return the spans of sending the operation, once by the request and once by a worker."""
+        return [span for span in collector.of_trace(trace_id) if span.name == "eth_sendUserOperation"]
+
+    collector.wait_for(lambda: len(deliveries()) == 2, "second attempt")
+    collector.wait_for(
+        lambda: {each.parent for each in deliveries()} <= {each.id for each in collector.of_trace(trace_id)}, "parents"
+    )
     spans = collector.of_trace(trace_id)
     requests = {span.name: span for span in spans if span.kind == SERVER}
     assert {span.parent for span in requests.values()} == {span_id}
     sending = [span for span in children(spans, requests["wallet_sendPreparedCalls"]) if span.kind == CLIENT]
     assert {span.attributes["wallet_rpc.part"] for span in sending} == {"redis", "node", "bundler"}
     (sent,) = [span for span in sending if span.name == "eth_sendUserOperation"]
-    assert sent.attributes["rpc.system"] == "jsonrpc"
+    assert (sent.attributes["rpc.system"], sent.attributes["error.type"]) == ("jsonrpc", "outcome_unknown")
     assert traced.upstream_url == f"http://{sent.attributes['server.address']}:{sent.attributes['server.port']}"
     redis = [span for span in sending if span.attributes["wallet_rpc.part"] == "redis"]
     assert {span.attributes["db.system.name"] for span in redis} == {"redis"}
     assert "EVALSHA" in {span.attributes["db.operation.name"] for span in redis}
-    (delivery,) = [span for span in spans if span.name == "deliver call"]
-    assert delivery.parent == requests["wallet_sendPreparedCalls"].id
+    (repeated,) = [span for span in deliveries() if not span.is_error]
+    (delivery,) = [span for span in spans if span.id == repeated.parent]
+    assert (delivery.name, delivery.parent) == ("deliver call", requests["wallet_sendPreparedCalls"].id)
     assert delivery.attributes["wallet_rpc.call_id"] == call_id
+    until(lambda: len(sends_logged(traced, trace_id)) == 2, "both attempts logged")
+    assert {line["trace_id"] for line in sends_logged(traced, trace_id)} == {trace_id}
+
+
+def sends_logged(traced: Traced, trace_id: str) -> list[dict[str, Any]]:
+    """Return the lines about sending the operation under the id of the request."""
+    lines = [line for line in traced.log() if line.get("request_id") == f"all-{trace_id}"]
+    return [line for line in lines if line.get("method") == "eth_sendUserOperation"]

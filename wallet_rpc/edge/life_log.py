@@ -6,11 +6,12 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from wallet_rpc import __version__
 from wallet_rpc.config.settings import SettingError, Settings, describe_settings
+from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.observe import log, log_incident
 
 
@@ -53,3 +54,5 @@ def log_life(
     finally:
         if started:
             log.info("server_stopped", pid=os.getpid(), seconds=round(time.monotonic() - began, 2))
+            with suppress(OSError, ValueError):  # the log is closed or full
+                log_lines.flush()
