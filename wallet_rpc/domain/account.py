@@ -67,8 +67,11 @@ class Call:
     """One call by the account: `value` in wei, `data` the call data. Both are optional in JSON (default 0, 0x)."""
 
     to: Address
+    """Account or contract that the call goes to."""
     value: Wei = 0
+    """Amount that the call carries, in wei."""
     data: Data = Data()
+    """Call data: a selector and its ABI-encoded arguments; `0x` for a plain transfer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

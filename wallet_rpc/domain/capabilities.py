@@ -35,6 +35,8 @@ class ContextPermissions:
     """A permission context: a version byte, then the session's id and the owner's signature, or the grant."""
 
     context: Data
+    """Version byte, then its content: 00 with session id (16 bytes) and owner's signature, 01 with a signed grant, 02
+    with an installed validation."""
 
 
 @shape
@@ -42,6 +44,7 @@ class SessionPermissions:
     """A session of this server and the owner's signature over its typed data."""
 
     session_id: SessionId
+    """Id that `wallet_createSession` returned."""
     signature: Data | None = None
     """Default: the signature with which the caller's organisation registered the session."""
 
@@ -63,6 +66,7 @@ class Multiplier:
     """A factor on the estimate, such as 1.5."""
 
     multiplier: Annotated[float, Field(strict=True, gt=0, le=1000, allow_inf_nan=False)]
+    """Factor above 0 and at most 1000, by which the server multiplies its own value."""
 
 
 def _override_kind(value: Any) -> str:
@@ -84,12 +88,19 @@ class GasParamsOverride:
     """Gas limits and fees that the caller sets."""
 
     pre_verification_gas: GasOverride | None = None
+    """Gas that pays the bundler for call data and overhead."""
     verification_gas_limit: GasOverride | None = None
+    """Gas limit of deployment and validation."""
     call_gas_limit: GasOverride | None = None
+    """Gas limit of the calls themselves."""
     paymaster_verification_gas_limit: GasOverride | None = None
+    """Gas limit of the paymaster's validation."""
     paymaster_post_op_gas_limit: GasOverride | None = None
+    """Gas limit of the paymaster's work after the calls."""
     max_fee_per_gas: FeeOverride | None = None
+    """Maximum price of gas in wei, base fee and priority fee together."""
     max_priority_fee_per_gas: FeeOverride | None = None
+    """Price of gas in wei that goes to the block's producer."""
     optional: bool | None = None
     """Accepted as in EIP-5792, without effect on a supported capability."""
 
@@ -99,7 +110,9 @@ class NonceOverride:
     """The nonce key (below 2**152): operations with different keys are independent of each other."""
 
     nonce_key: Uint256
+    """Parallel nonce key below 2**152, which becomes the upper part of the nonce's key."""
     optional: bool | None = None
+    """Accepted as in EIP-5792, without effect on a supported capability."""
 
 
 @strict_shape
@@ -107,10 +120,15 @@ class StateOverride:
     """Overrides of an account in the simulation; `state` replaces all storage, `stateDiff` single slots."""
 
     balance: Wei | None = None
+    """Balance in wei during the simulation."""
     nonce: TransactionCount | None = None
+    """Transaction count during the simulation."""
     code: Data | None = None
+    """Bytecode during the simulation."""
     state: dict[Word, Word] | None = None
+    """Complete storage during the simulation, by slot; slots that are absent read as zero."""
     state_diff: dict[Word, Word] | None = None
+    """Storage slots that change during the simulation; the others keep their values."""
 
 
 @strict_shape
@@ -118,9 +136,12 @@ class Delegation:
     """The implementation of an externally owned account, by name or address; the zero address removes it."""
 
     delegation: Literal["ModularAccountV2"] | Address
+    """Implementation to delegate to: `ModularAccountV2` for the server's default, or an address. The zero address
+    removes the delegation."""
     account: Address | None = None
     """The account to delegate. If given, it must be the calling account."""
     optional: bool | None = None
+    """Accepted as in EIP-5792, without effect on a supported capability."""
 
     @property
     def delegate(self) -> Address:
@@ -143,7 +164,9 @@ class DataSuffix:
     """Bytes to append to the account's call data, for attribution. Source: ERC-8021."""
 
     value: Data
+    """Bytes that the server appends to the account's call data."""
     optional: bool | None = None
+    """Accepted as in EIP-5792, without effect on a supported capability."""
 
 
 @shape
@@ -151,12 +174,19 @@ class Capabilities:
     """The capabilities of a request that prepares calls."""
 
     permissions: PermissionsCapability | None = None
+    """Session whose key signs the operation. Default: the account's owner signs."""
     paymaster_service: PaymasterCapability = None
+    """Policies that may sponsor the gas, or the ERC-20 token that pays for it. Default: the account pays."""
     gas_params_override: GasParamsOverride | None = None
+    """Gas limits and fees that replace or multiply the server's estimates."""
     nonce_override: NonceOverride | None = None
+    """Nonce key, for operations that need not wait for each other."""
     eip7702_auth: DelegationCapability | None = None
+    """Delegation of an externally owned account (EIP-7702); `true` delegates if it is needed."""
     state_override: dict[Address, StateOverride] | None = None
+    """Changed state of accounts in the gas estimate, by address. Nothing on chain changes."""
     data_suffix: Annotated[DataSuffix | None, Field(alias="experimental_dataSuffix")] = None
+    """Bytes that attribute the calls to an application (ERC-8021)."""
 
 
 SUPPORTED_CAPABILITIES = frozenset(
@@ -224,5 +254,6 @@ class SendCapabilities:
     """The capabilities of a request that sends calls. Others are ignored: clients repeat those of the preparation."""
 
     permissions: PermissionsCapability | None = None
+    """Session that the calls were prepared with."""
     submission_ticket: str | None = None
     """The submission ticket, for clients that repeat only capabilities. A ticket outside of them takes precedence."""

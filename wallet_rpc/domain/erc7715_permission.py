@@ -11,14 +11,10 @@ Sources: ERC-7715 (draft) and viem 2.57 `experimental/erc7715`, whose permission
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from eth_abi.exceptions import ParseError
-from eth_abi.grammar import ABIType, BasicType, TupleType, normalize, parse
-
-from wallet_rpc.domain.abi import selector_of
+from wallet_rpc.domain.function_text import parse_function
 from wallet_rpc.domain.guard import MAX_FUNCTIONS, MAX_PERMISSIONS
 from wallet_rpc.domain.permission import (
     ContractAccess,
@@ -41,14 +37,6 @@ from wallet_rpc.wire import decode, strict_shape
 
 NO_FUNCTION = Selector(bytes(4))
 """The selector of empty call data, a plain transfer, in the modules. Source: AllowlistModule of Modular Account v2."""
-LONGEST_SIGNATURE = 256
-"""The maximum length of a function's signature, in characters."""
-MAX_ARRAYS = 16
-"""The maximum number of array brackets in a signature; the parser is slow for many."""
-_SIGNATURE = re.compile(r"(?:function )?([A-Za-z_$][A-Za-z0-9_$]*)(\(.*\))", re.ASCII)
-_SIZED = frozenset({"uint", "int", "bytes", "fixed", "ufixed"})
-_UNSIZED = frozenset({"address", "bool", "string", "bytes"})
-_SELECTOR = re.compile(r"0x[0-9a-fA-F]{8}", re.ASCII)
 
 
 @strict_shape
@@ -56,7 +44,9 @@ class Erc7715Policy:
     """A limit on one permission."""
 
     type: str
+    """`token-allowance` or `gas-limit`; the server rejects policies that no module enforces."""
     data: dict[str, Any]
+    """For `token-allowance` an `allowance`, for `gas-limit` a `limit` in wei."""
 
 
 @strict_shape
@@ -64,10 +54,16 @@ class Erc7715Permission:
     """One permission; `type` determines the members of `data`."""
 
     type: str
+    """Kind, such as `native-token-transfer`, `erc20-token-transfer`, `gas-limit`, `contract-access` or `contract-call`.
+    """
     data: dict[str, Any]
+    """Target, allowance or functions of the permission, by its kind."""
     policies: tuple[Erc7715Policy, ...] = ()
+    """Limits on this permission, in the form of older drafts."""
     required: bool | None = None
+    """Accepted and without effect: every requested permission is granted, or the request is rejected."""
     is_adjustment_allowed: bool | None = None
+    """Accepted and without effect: the server never grants less than was requested."""
 
 
 @strict_shape
@@ -189,43 +185,9 @@ def _calls(data: _Calls, at: str) -> FunctionsOnContract:
         text = f"expected either calls or functions, got {given}"
         raise InvalidParams(text, field=at, reason="functions_malformed")
     name, texts = ("calls", data.calls) if data.calls else ("functions", data.functions)
-    functions = tuple(_function(text, f"{at}.{name}[{index}]") for index, text in enumerate(texts))
+    functions = tuple(parse_function(text, at=f"{at}.{name}[{index}]") for index, text in enumerate(texts))
     named = TargetFunctions(address=data.address, functions=functions)
     return FunctionsOnContract(type="functions-on-contract", data=named)
-
-
-def _function(text: str, at: str) -> Selector:
-    """Parse a function, given as `name(types)` or as a selector. Raises: InvalidParams (function_malformed)."""
-    if _SELECTOR.fullmatch(text):
-        return Selector.parse(text)
-    is_short = len(text) <= LONGEST_SIGNATURE and text.count("[") <= MAX_ARRAYS
-    signature = _SIGNATURE.fullmatch(text) if is_short else None
-    if signature is not None and signature[2] == "()":
-        return selector_of(f"{signature[1]}()")
-    try:
-        # eth-abi 6 reads the type function as bytes24, which gives another selector
-        if signature is not None and "function" not in signature[2]:
-            types = parse(normalize(signature[2]))  # type: ignore[no-untyped-call]  # eth-abi 6 has no type for it
-            types.validate()
-            _refuse_unknown(types)
-            return selector_of(f"{signature[1]}{types.to_type_str()}")
-    except (ParseError, ValueError, RecursionError):
-        pass
-    expected = (
-        'a function as "name(type,type)", without argument names and without arguments of type function, '
-        "or its selector"
-    )
-    raise InvalidParams(field=at, expected=expected, given=text, reason="function_malformed")
-
-
-def _refuse_unknown(types: ABIType) -> None:
-    """Check that all types exist, as the parser accepts any word and any size as a type. Raises: ValueError."""
-    match types:
-        case TupleType():
-            for inner in types.components:
-                _refuse_unknown(inner)
-        case BasicType() if types.base not in (_UNSIZED if types.sub is None else _SIZED):
-            raise ValueError(f"unknown type {types.base}{types.sub}")
 
 
 def _read_allowance(requested: Erc7715Permission, stated: int | None, at: str) -> int:

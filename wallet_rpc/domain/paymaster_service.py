@@ -34,10 +34,13 @@ class PaymasterService:
     """The payer of the gas. Among several policies, the first that sponsors the operation pays."""
 
     policy_id: UUID4 | None = None
+    """Version 4 UUID of a sponsorship policy."""
     policy_ids: tuple[UUID4, ...] | None = None
+    """Policies that are tried in this order, after `policyId`."""
     only_estimation: Flag | None = None
     """True: estimate only; nothing is sponsored or signed."""
     webhook_data: str | None = None
+    """Text that the server passes to the policy's webhook, which decides on the sponsorship."""
     erc20: Annotated[Erc20Gas | None, BeforeValidator(refuse_conflicting_settings)] = None
     """Gas payment in an ERC-20 token; the policy determines the paymaster that charges it."""
     url: str | None = None

@@ -25,6 +25,7 @@ class NativeAllowance:
     """The amount of the chain's native token, in wei, over the session's whole life; 0 allows nothing."""
 
     allowance: Wei
+    """Maximum sum of all values in wei, over the session's whole life."""
 
 
 @strict_shape
@@ -32,7 +33,9 @@ class Erc20Allowance:
     """The amount of the ERC-20 token at `address`, in its smallest unit, over the session's whole life."""
 
     address: Address
+    """Contract of the ERC-20 token."""
     allowance: Wei
+    """Maximum sum of transfers and approvals in the token's smallest unit, over the session's whole life."""
 
 
 @strict_shape
@@ -40,6 +43,7 @@ class GasAllowance:
     """The maximum cost of the session's gas to the account, in wei (gas times price), over its whole life."""
 
     limit: Wei
+    """Maximum cost of gas in wei, gas times price, over the session's whole life."""
 
 
 @strict_shape
@@ -47,6 +51,7 @@ class Target:
     """One contract."""
 
     address: Address
+    """Contract that the session may call."""
 
 
 @strict_shape
@@ -54,6 +59,7 @@ class SelectedFunctions:
     """A set of functions."""
 
     functions: Functions
+    """Selectors of four bytes, the first of the hash of the function's signature."""
 
 
 @strict_shape
@@ -61,7 +67,9 @@ class TargetFunctions:
     """A set of functions of one contract."""
 
     address: Address
+    """Contract that the session may call."""
     functions: Functions
+    """Selectors of four bytes that the session may call on this contract."""
 
 
 @strict_shape
@@ -69,7 +77,9 @@ class NativeTokenTransfer:
     """Limits the value that the session's calls carry; grants no calls on its own."""
 
     type: Literal["native-token-transfer"]
+    """Kind of permission, enforced by the native token limit module."""
     data: NativeAllowance
+    """Maximum value of the session's calls."""
 
 
 @strict_shape
@@ -77,7 +87,9 @@ class Erc20TokenTransfer:
     """`transfer` and `approve` on one ERC-20 token; both count against one limit."""
 
     type: Literal["erc20-token-transfer"]
+    """Kind of permission, enforced by the allowlist module."""
     data: Erc20Allowance
+    """Token, and its maximum amount."""
 
 
 @strict_shape
@@ -85,7 +97,9 @@ class GasLimit:
     """Limits the cost of the session's gas to the account; grants no calls on its own."""
 
     type: Literal["gas-limit"]
+    """Kind of permission, enforced by the native token limit module."""
     data: GasAllowance
+    """Maximum cost of the session's gas."""
 
 
 @strict_shape
@@ -93,7 +107,9 @@ class ContractAccess:
     """Every function of one contract."""
 
     type: Literal["contract-access"]
+    """Kind of permission, enforced by the allowlist module."""
     data: Target
+    """Contract of which every function is allowed."""
 
 
 @strict_shape
@@ -101,7 +117,9 @@ class AccountFunctions:
     """A set of functions of the account itself."""
 
     type: Literal["account-functions"]
+    """Kind of permission, enforced by the account's own list of the session's functions."""
     data: SelectedFunctions
+    """Functions of the account that the session may call."""
 
 
 @strict_shape
@@ -109,7 +127,9 @@ class FunctionsOnAllContracts:
     """A set of functions, on every contract that no other permission names."""
 
     type: Literal["functions-on-all-contracts"]
+    """Kind of permission, enforced by the allowlist module."""
     data: SelectedFunctions
+    """Functions that are allowed wherever no other permission names the contract."""
 
 
 @strict_shape
@@ -117,7 +137,9 @@ class FunctionsOnContract:
     """A set of functions of one contract."""
 
     type: Literal["functions-on-contract"]
+    """Kind of permission, enforced by the allowlist module."""
     data: TargetFunctions
+    """Contract, and its allowed functions."""
 
 
 @strict_shape
@@ -125,6 +147,7 @@ class Root:
     """Every right of the owner, except signing as the account (ERC-1271)."""
 
     type: Literal["root"]
+    """Kind of permission: no limits, so no module enforces any."""
 
 
 Permission: TypeAlias = Annotated[

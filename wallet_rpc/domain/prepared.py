@@ -16,17 +16,7 @@ from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, UnknownBundle
-from wallet_rpc.primitives import (
-    NATIVE_TOKEN,
-    Address,
-    ChainId,
-    Data,
-    Hash32,
-    TransactionCount,
-    Uint256,
-    Wei,
-    preview,
-)
+from wallet_rpc.primitives import NATIVE_TOKEN, Address, ChainId, Data, Hash32, TransactionCount, Uint256, Wei, preview
 from wallet_rpc.wire import shape
 
 
@@ -35,6 +25,7 @@ class RawMessage:
     """A hash to sign as a personal message."""
 
     raw: Hash32
+    """Hash of the user operation, to be signed as 32 bytes."""
 
 
 @shape
@@ -42,8 +33,11 @@ class PersonalSign:
     """Sign `data.raw` by `personal_sign`; or `rawPayload`, its EIP-191 digest, by a key that signs digests."""
 
     type: Literal["personal_sign"] = "personal_sign"
+    """Wallet method that signs `data`."""
     data: RawMessage
+    """Message for `personal_sign`, which adds the EIP-191 prefix."""
     raw_payload: Hash32
+    """EIP-191 digest of the message, for signers that sign digests."""
 
     @staticmethod
     def from_hash(operation_hash: Hash32) -> PersonalSign:
@@ -56,8 +50,11 @@ class FeePayment:
     """The payer of the gas (`sponsored`: a paymaster), the token, and the maximum in the token's smallest unit."""
 
     sponsored: bool
+    """True if a policy of a paymaster pays for the gas."""
     token_address: Address = NATIVE_TOKEN
+    """Token in which the account pays; `0xEeee…` is the chain's native token."""
     max_amount: Wei
+    """Maximum charge in the token's smallest unit; for a sponsored operation the maximum that the paymaster pays."""
 
 
 @shape
@@ -65,7 +62,9 @@ class OperationData:
     """The user operation's hash, and its calls if they can be decoded from its call data."""
 
     hash: Hash32
+    """Hash that the entry point computes for the user operation (ERC-4337)."""
     calls: tuple[Call, ...] | None = None
+    """Calls that the operation makes; absent if its call data has an unknown form."""
 
 
 @shape
@@ -73,7 +72,9 @@ class OperationDetails:
     """Details of a prepared or sent user operation."""
 
     type: Literal["user-operation"] = "user-operation"
+    """Kind of details."""
     data: OperationData
+    """Hash and calls of the operation."""
 
 
 @shape
@@ -81,11 +82,17 @@ class PreparedUserOperation:
     """A user operation, complete except for its signature; `signatureRequest` is absent from an estimate."""
 
     type: Literal["user-operation-v070"] = "user-operation-v070"
+    """Form of the result: one user operation for entry point v0.7."""
     data: UserOperationJson
+    """Unsigned user operation, to be returned unchanged to `wallet_sendPreparedCalls`."""
     chain_id: ChainId
+    """Chain that the operation is valid on."""
     signature_request: PersonalSign | None = None
+    """Payload for the acting key; absent for `onlyEstimation`."""
     fee_payment: FeePayment
+    """Payer of the gas and the maximum amount."""
     details: OperationDetails
+    """Hash and calls of the operation, for display."""
     submission_ticket: str | None = None
     """The ticket that a caller with a session token needs to send the calls. The other response types have it too."""
 
@@ -95,7 +102,9 @@ class AuthorizationData:
     """The address that an account delegates to (the zero address removes the delegation), and the account's nonce."""
 
     address: Address
+    """Implementation to delegate to; the zero address removes the delegation."""
     nonce: TransactionCount
+    """Transaction count of the account, which the authorization uses up."""
 
     def to_authorization(self, chain_id: int) -> Authorization:
         """Return the authorization, valid on chain `chain_id` only."""
@@ -107,7 +116,9 @@ class SignAuthorization:
     """Sign the authorization (EIP-7702); `rawPayload` is its digest, signed without any prefix."""
 
     type: Literal["eip7702Auth"] = "eip7702Auth"
+    """Kind of signature: an EIP-7702 authorization."""
     raw_payload: Hash32
+    """keccak256(05 | rlp(chain id, address, nonce)), to be signed without a prefix."""
 
 
 @shape
@@ -115,10 +126,15 @@ class PreparedAuthorization:
     """An authorization to be signed by the account's own key."""
 
     type: Literal["authorization"] = "authorization"
+    """Form of the result: an EIP-7702 authorization."""
     data: AuthorizationData
+    """Unsigned authorization, to be returned unchanged to `wallet_sendPreparedCalls`."""
     chain_id: ChainId
+    """Only chain on which the authorization is valid."""
     signature_request: SignAuthorization
+    """Payload for the account's own key."""
     submission_ticket: str | None = None
+    """Ticket that a caller with a session token needs to send the authorization."""
 
     @staticmethod
     def from_authorization(authorization: Authorization) -> PreparedAuthorization:
@@ -135,8 +151,11 @@ class PreparedArray:
     """An authorization and the user operation that relies on it, to be signed and sent together."""
 
     type: Literal["array"] = "array"
+    """Form of the result: several items that are sent together."""
     data: tuple[PreparedAuthorization, PreparedUserOperation]
+    """Authorization and user operation, each with its own signature request."""
     submission_ticket: str | None = None
+    """Ticket that a caller with a session token needs to send both items."""
 
 
 @shape
@@ -144,8 +163,11 @@ class SignTyped:
     """Sign `data` by `eth_signTypedData_v4`; or `rawPayload`, its digest, by a key that signs digests."""
 
     type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
+    """Wallet method that signs `data`."""
     data: dict[str, Any]
+    """Typed data to sign, with `domain`, `types`, `primaryType` and `message`."""
     raw_payload: Hash32
+    """EIP-712 digest of `data`, for signers that sign digests."""
 
 
 @shape
@@ -157,9 +179,13 @@ class PreparedPermit:
     """
 
     type: Literal["paymaster-permit"] = "paymaster-permit"
+    """Form of the result: a permit that has to be signed first."""
     modified_request: dict[str, Any]
+    """Next request for `wallet_prepareCalls`, to which the caller adds `paymasterPermitSignature`."""
     data: dict[str, Any]
+    """Typed data of the token's permit (EIP-2612), for display."""
     signature_request: SignTyped
+    """Payload for the account's owner: the permit, bound to the account against replay."""
 
 
 PreparedCalls: TypeAlias = Annotated[
@@ -173,6 +199,7 @@ class DelegationDetails:
     """An authorization that was sent without a user operation."""
 
     type: Literal["delegation"] = "delegation"
+    """Kind of details: an authorization without a user operation."""
 
 
 @shape
@@ -180,9 +207,13 @@ class SignatureParts:
     """A signature as r, s and its parity, given as `yParity` (0 or 1) or `v` (27 or 28)."""
 
     r: Uint256
+    """First half of the signature, below the order of secp256k1."""
     s: Uint256
+    """Second half of the signature."""
     y_parity: Uint256 | None = None
+    """Parity of the curve point, 0 or 1; used if `v` is absent."""
     v: Uint256 | None = None
+    """Recovery id, 27 or 28."""
 
 
 def _signature_kind(value: Any) -> str:
@@ -200,7 +231,9 @@ class Signature:
     """A client's response to a signature request; `ecdsa` is an alias of `secp256k1`."""
 
     type: Literal["secp256k1", "ecdsa"] = "secp256k1"
+    """Kind of signature, also for contract signers; `ecdsa` is an alias."""
     data: SignatureData
+    """65 bytes r | s | v, their parts, or the bytes that a contract signer accepts (ERC-1271)."""
 
     @property
     def raw(self) -> bytes:

@@ -24,14 +24,19 @@ class Swap:
     """A requested swap. Either the sold amount or the minimum of the bought amount is fixed."""
 
     chain_id: ChainId
+    """Chain on which the token is sold."""
     to_chain_id: ChainId | None = None
     """Absent: the same chain."""
     from_: Annotated[NonZeroAddress, Field(alias="from")]
+    """Account that swaps."""
     from_token: Address
+    """Token to sell; `0xEeee…` is the chain's native token."""
     to_token: Address
+    """Token to buy; `0xEeee…` is the chain's native token."""
     from_amount: Wei | None = None
     """The sold amount. Both amounts are in the smallest unit of their token."""
     minimum_to_amount: Wei | None = None
+    """Minimum of the bought amount. Exactly one of the two amounts is given."""
     slippage: Uint256 | None = None
     """Maximum deterioration of the price, in basis points."""
 
@@ -60,7 +65,9 @@ class Quote:
     """The sold amount and the minimum of the bought amount, in the tokens' smallest units, and the quote's expiry."""
 
     from_amount: Wei
+    """Sold amount in the token's smallest unit."""
     minimum_to_amount: Wei
+    """Smallest bought amount that the swap's calls accept, in the token's smallest unit."""
     expiry: Seconds
     """Unix time."""
 
@@ -83,8 +90,11 @@ class SwapTransaction:
     """The transaction of a swap on one chain."""
 
     chain_id: ChainId
+    """Chain of the transaction."""
     status: SwapStatus
+    """Status code of this transaction."""
     receipt: CallReceipt | None = None
+    """Receipt of the transaction, once it is in a block."""
 
 
 @shape
@@ -92,9 +102,13 @@ class SameChainSwap:
     """The status of a swap within one chain."""
 
     type: Literal["same-chain"] = "same-chain"
+    """Kind of swap: both tokens on one chain."""
     id: Data
+    """Id of the swap in the request."""
     status: SwapStatus
+    """100 pending, 110 or 115 on chain but not final, 200 confirmed, 400 not sent, 410 refunded, 500 reverted."""
     origin_transaction: SwapTransaction | None = None
+    """Transaction of the swap, as far as the provider knows it."""
 
 
 @shape
@@ -102,10 +116,15 @@ class CrossChainSwap:
     """The status of a swap between two chains."""
 
     type: Literal["cross-chain"] = "cross-chain"
+    """Kind of swap: from one chain to another."""
     id: Data
+    """Id of the swap in the request."""
     status: SwapStatus
+    """100 pending, 120 confirmed on the origin chain, 200 confirmed on both, 410 failed and refunded, 500 reverted."""
     origin_transaction: SwapTransaction | None = None
+    """Transaction that sells the token, on the chain of the request."""
     destination_transaction: SwapTransaction | None = None
+    """Transaction that delivers the bought token, on the other chain."""
 
 
 SwapOutcome: TypeAlias = Annotated[SameChainSwap | CrossChainSwap, Field(discriminator="type")]

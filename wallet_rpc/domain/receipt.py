@@ -13,8 +13,11 @@ class CallLog:
     """One log entry of a call."""
 
     address: Address
+    """Contract that emitted the event."""
     data: Data
+    """ABI-encoded arguments that are not indexed."""
     topics: tuple[Hash32, ...]
+    """Up to four words: the event's signature hash and its indexed arguments."""
 
 
 @shape
@@ -22,11 +25,17 @@ class CallReceipt:
     """A call's part of the transaction that included it; `gasUsed` in gas."""
 
     logs: tuple[CallLog, ...]
+    """Events of this call alone, not those of the whole bundle."""
     status: Literal["0x1", "0x0"]
+    """`0x1` if the calls succeeded, `0x0` if they reverted."""
     block_hash: Hash32
+    """Hash of the block that includes the transaction."""
     block_number: BlockNumber
+    """Number of the block that includes the transaction."""
     gas_used: Gas
+    """Gas that the call used, as the entry point charged it."""
     transaction_hash: Hash32
+    """Hash of the transaction that carried the call."""
 
 
 EncodedReceipt: TypeAlias = Annotated[dict[str, Any], JsonOf(CallReceipt)]

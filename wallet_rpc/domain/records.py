@@ -54,7 +54,9 @@ class SessionKey:
     """The key that may use a session. On the wire, the key's address is its `publicKey`."""
 
     type: KeyType
+    """Kind of signer: `secp256k1` or its alias `ecdsa` for a key, `contract` for an ERC-1271 contract."""
     address: Annotated[Address, Field(alias="publicKey")]
+    """Address of the key or contract that signs for the session, in 20 bytes."""
 
 
 class SessionState(StrEnum):

@@ -35,10 +35,15 @@ class RequestedCall:
     """
 
     to: Address
+    """Account or contract that the call goes to."""
     value: Annotated[Wei, _null_as(0)] = 0
+    """Amount that the call carries, in wei."""
     data: Annotated[Data, _null_as(Data())] = Data()
+    """Call data: a selector and its ABI-encoded arguments. Default: a plain transfer."""
     chain_id: ChainId | None = None
+    """Chain of the call, which must be the chain of the request."""
     capabilities: dict[str, Any] | None = None
+    """Capabilities of this call alone. None is supported, so each must have `optional: true`."""
 
 
 def to_calls(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "params.calls") -> tuple[Call, ...]:

@@ -31,8 +31,11 @@ class AutoPermit:
     """A permit of `amount`, requested if the allowance is below `below`; both in the token's smallest unit."""
 
     below: Uint256
+    """Allowance below which a permit is requested."""
     amount: Uint256
+    """Allowance that the permit grants to the paymaster."""
     duration_seconds: Seconds | None = None
+    """Time in seconds until the permit's deadline. Default: 3600."""
 
 
 @strict_shape
@@ -45,6 +48,7 @@ class PermitDetails:
     deadline: Seconds
     """The last second, since 1970, in which the permit can be used."""
     value: Uint256
+    """Allowance that the permit grants, in the token's smallest unit."""
 
 
 @strict_shape
@@ -52,7 +56,9 @@ class PreOpSettings:
     """Settings to charge the maximum before the calls, with a permit for the allowance. Exactly one member is set."""
 
     auto_permit: AutoPermit | None = None
+    """Permit to request when the allowance is too low."""
     permit_details: PermitDetails | None = None
+    """Permit that the request's `paymasterPermitSignature` signs."""
 
 
 @strict_shape
@@ -60,7 +66,9 @@ class AutoApprove:
     """An approval of `amount`, inserted before the calls if the allowance is below `below`."""
 
     below: Uint256
+    """Allowance in the token's smallest unit, below which an approval is inserted."""
     amount: Uint256
+    """Allowance that the approval sets, in the token's smallest unit."""
 
 
 def _approval_kind(value: Any) -> str:
@@ -78,6 +86,7 @@ class PostOpSettings:
     """Settings to charge the cost after the calls."""
 
     auto_approve: Approval | None = None
+    """Approval to insert before the calls; `true` approves exactly the maximum charge."""
     balance_check: Literal[False] | None = None
     """False: skip the check of the account's balance, because the calls may provide the tokens."""
 
@@ -87,9 +96,13 @@ class Erc20Gas:
     """Payment of gas in this token. Without settings: after the calls, with an allowance that the caller provides."""
 
     token_address: Address
+    """Contract of the ERC-20 token that pays for the gas."""
     max_token_amount: Uint256 | None = None
+    """Maximum charge in the token's smallest unit; a higher price rejects the request."""
     pre_op_settings: PreOpSettings | None = None
+    """Charge before the calls, with a signed permit. Not together with `postOpSettings`."""
     post_op_settings: PostOpSettings | None = None
+    """Charge after the calls, with an approval in the same batch. Not together with `preOpSettings`."""
 
 
 def refuse_conflicting_settings(value: Any) -> Any:

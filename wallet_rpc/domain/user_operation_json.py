@@ -18,11 +18,17 @@ class AuthorizationJson:
     """A signed EIP-7702 authorization; `r` and `s` are 32 bytes each, `yParity` 0 or 1."""
 
     chain_id: ChainId
+    """Chain on which the authorization is valid; 0 is every chain."""
     address: Address
+    """Implementation to delegate to; the zero address removes the delegation."""
     nonce: TransactionCount
+    """Transaction count of the account, which the authorization uses up."""
     r: Hash32
+    """First half of the signature."""
     s: Hash32
+    """Second half of the signature, at most half the order of secp256k1."""
     y_parity: Uint256
+    """Parity of the curve point, 0 or 1."""
 
     def to_domain(self, at: str = "") -> SignedAuthorization:
         """Convert to the domain form; `at` is the path prefix of a rejected field.
@@ -59,21 +65,37 @@ class UserOperationJson:
     """The flat v0.7 object. `signature` is absent until signed; the paymaster's limits default to 0, its data to 0x."""
 
     sender: Address
+    """Account that makes the calls."""
     nonce: Nonce
+    """Key (192 bits) | sequence (64 bits); the entry point uses each sequence once."""
     factory: Address | None = None
+    """Contract that deploys the account; absent for an account with code."""
     factory_data: Data | None = None
+    """Call data for the factory."""
     call_data: Data
+    """Call to the account, which executes the calls."""
     call_gas_limit: Gas
+    """Gas limit of the calls."""
     verification_gas_limit: Gas
+    """Gas limit of deployment and validation."""
     pre_verification_gas: Gas
+    """Gas that pays the bundler for call data and overhead."""
     max_fee_per_gas: WeiPerGas
+    """Maximum price of gas in wei, base fee and priority fee together."""
     max_priority_fee_per_gas: WeiPerGas
+    """Price of gas in wei that goes to the block's producer."""
     paymaster: Address | None = None
+    """Contract that pays for the gas; absent if the account pays."""
     paymaster_verification_gas_limit: Gas | None = None
+    """Gas limit of the paymaster's validation."""
     paymaster_post_op_gas_limit: Gas | None = None
+    """Gas limit of the paymaster's work after the calls."""
     paymaster_data: Data | None = None
+    """Bytes for the paymaster, such as the validity and the signature of a sponsorship."""
     signature: Data | None = None
+    """Signature that the account verifies, in the account's own encoding."""
     eip7702_auth: AuthorizationJson | None = None
+    """Signed authorization that delegates the account in the same transaction (EIP-7702)."""
 
     def to_domain(self, at: str = "") -> UserOperation:
         """Convert to the domain form; an absent signature becomes empty bytes.

@@ -25,7 +25,9 @@ class Detail:
     """The error of one field."""
 
     field: str
+    """Path of the invalid field, such as `installs[0].chainId`."""
     message: str
+    """Expectation that the field does not meet."""
 
 
 @shape
@@ -33,8 +35,11 @@ class OrganizationError:
     """An error on the paths of organisations; `code` is the HTTP status followed by three digits for the cause."""
 
     code: int
+    """HTTP status times 1000, plus a number for the cause."""
     message: str
+    """One sentence on the cause, for display."""
     details: tuple[Detail, ...]
+    """Errors of single fields; empty if the error has no field."""
     request_id: str
     """The value of the header `X-Request-Id`."""
 
@@ -44,8 +49,11 @@ class TokenError:
     """An error on the paths of session tokens; `error` is the HTTP reason phrase, absent for 401 and 500."""
 
     status_code: int
+    """HTTP status of the response."""
     message: str
+    """One sentence on the cause, for display."""
     error: str | None = None
+    """HTTP reason phrase of the status."""
 
 
 ERROR_TYPES: Mapping[ErrorFormat, Any] = {ErrorFormat.ORGANIZATION: OrganizationError, ErrorFormat.TOKEN: TokenError}

@@ -97,7 +97,7 @@ def drop_null(field: Json) -> Json:
         case []:
             return rest
         case [only]:
-            return {**rest, **only}
+            return {**rest, **only} | {key: rest[key] for key in rest.keys() & {"description"}}
         case _:
             return {**rest, "anyOf": kinds}
 

@@ -54,6 +54,7 @@ class SessionInstall:
     """A chain and the owner's grant of the session on it."""
 
     chain_id: ChainNumber
+    """Chain of the grant, as a JSON number."""
     serialized: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
     """The serialized grant; see `domain/serialized_grant` for its format."""
 
@@ -63,11 +64,17 @@ class CreateOrgSession:
     """A registration request: session key, wallet, grants by chain, and expiry."""
 
     expires_at: Time
+    """Time from which this server rejects the sessions, as RFC 3339 text in UTC."""
     installs: Annotated[tuple[SessionInstall, ...], Field(min_length=1, max_length=MAX_INSTALLS)]
+    """Grants of the sessions, one for each chain."""
     policies: Policies
+    """Description of the permissions, stored unchanged. If it has `permissions`, they must be those of the grants."""
     session_address: EvmAddress
+    """Address of the session key, the same on all chains."""
     wallet_id: WalletId
+    """Id or address of the account that grants the sessions."""
     workflow_id: Label | None = None
+    """Label of the caller's choice, by which the list can be filtered."""
 
 
 async def run(ports: Ports, request: CreateOrgSession) -> RegisteredSessions:

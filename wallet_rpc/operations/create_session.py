@@ -26,12 +26,17 @@ class CreateSession:
     """A session request: chain, account, session key, permissions, and expiry (0: no expiry)."""
 
     chain_id: ChainId
+    """Chain on which the session is valid."""
     account: NonZeroAddress
+    """Account for which the session key may act."""
     expiry_sec: Annotated[UnixSeconds, Field(json_schema_extra={"maximum": LAST_SECOND})] = 0
+    """Last valid second as Unix time, enforced by the account; 0: no expiry."""
     expiry: Uint256 | None = None
     """The expiry in hex, as sent by clients of early 2025; used when `expirySec` is absent or 0."""
     key: SessionKey
+    """Key or contract that signs for the session."""
     permissions: Annotated[tuple[Permission, ...], Field(min_length=1)]
+    """Rights and limits of the session, enforced on chain by the account's modules."""
 
     @property
     def deadline(self) -> int:
@@ -59,8 +64,11 @@ class CreatedSession:
     """The session's id and the signature request with which the account's owner grants the session."""
 
     session_id: SessionId
+    """Random id that names the session in later requests, together with the owner's signature."""
     chain_id: ChainId
+    """Chain of the request."""
     signature_request: SignTypedData
+    """Typed data that the account's owner signs to grant the session."""
 
 
 async def run(ports: Ports, request: CreateSession) -> CreatedSession:

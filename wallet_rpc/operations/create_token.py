@@ -80,16 +80,19 @@ class CreateToken:
         PlainValidator(_wallet),
         WithJsonSchema({"type": "string", "minLength": 32, "maxLength": MAX_ADDRESS_LENGTH}),
     ]
+    """EVM or Solana address that the token is bound to."""
     scopes: Annotated[
         tuple[Scope, ...],
         PlainValidator(_scopes),
         WithJsonSchema({"type": ["array", "null"], "minItems": 1, "items": {"enum": [scope.value for scope in Scope]}}),
     ] = DEFAULT_SCOPES
+    """Rights of the token. Default: all scopes but `sessions:create`."""
     ttl_seconds: Annotated[
         int,
         PlainValidator(_seconds),
         WithJsonSchema({"type": ["integer", "null"], "minimum": 1, "maximum": MAX_SECONDS}),
     ] = DEFAULT_SECONDS
+    """Lifetime in seconds. Default: 300."""
 
 
 @shape
@@ -97,8 +100,11 @@ class CreatedToken:
     """The token, the first second at which it is no longer valid, and its scopes."""
 
     token: str
+    """JSON Web Token (HS256) for the header `Authorization: Bearer`."""
     expires_at: Time
+    """First second at which the token is no longer valid, as RFC 3339 text in UTC."""
     scopes: tuple[Scope, ...]
+    """Rights of the token, without duplicates."""
 
 
 async def run(ports: Ports, request: CreateToken) -> CreatedToken:

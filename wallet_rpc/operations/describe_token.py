@@ -23,8 +23,11 @@ class DescribedToken:
     """A token's wallet, its scopes, and the first second at which it is no longer valid."""
 
     wallet_address: str
+    """Address that the token is bound to."""
     scopes: tuple[Scope, ...]
+    """Rights of the token."""
     expires_at: Time
+    """First second at which the token is no longer valid, as RFC 3339 text in UTC."""
 
 
 async def run(ports: Ports, request: DescribeToken) -> DescribedToken:

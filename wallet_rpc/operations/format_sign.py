@@ -35,9 +35,13 @@ class FormatSign:
     """The owner's signature of a request that `wallet_prepareSign` returned."""
 
     chain_id: ChainId
+    """Chain on which the account's signature will be verified."""
     from_: Annotated[NonZeroAddress, Field(alias="from")]
+    """Account in whose name the message is signed."""
     signature: Signature
+    """Owner's signature of the payload that `wallet_prepareSign` returned."""
     capabilities: SigningCapabilities | None = None
+    """Accepted for clients that send capabilities with every request."""
 
 
 @shape
@@ -45,6 +49,7 @@ class FormattedSign:
     """The account's signature of the message."""
 
     signature: Data
+    """Bytes for ERC-1271 verifiers; wrapped by ERC-6492 while the account has no code."""
 
 
 async def run(ports: Ports, request: FormatSign) -> FormattedSign:

@@ -49,6 +49,7 @@ class GetCallsStatus:
     """The call id that `wallet_sendPreparedCalls` returned."""
 
     call_id: NestedCallId
+    """Call id: chain id (32 bytes) | user operation hash or hash of the authorization (32 bytes)."""
 
 
 @shape
@@ -56,7 +57,9 @@ class PendingBundle:
     """The transaction that carries a pending operation, and the block at which it was sent."""
 
     tx_hash: Hash32
+    """Hash of the bundler's transaction."""
     sent_at_block: BlockNumber
+    """Number of the newest block at the time of sending."""
 
 
 @shape
@@ -81,7 +84,9 @@ class StatusDetails:
     """Status details of a user operation."""
 
     type: Literal["user-operation"] = "user-operation"
+    """Kind of details: a user operation."""
     data: StatusData
+    """Hash, calls and progress of the operation."""
 
 
 @shape
@@ -89,6 +94,7 @@ class DelegationStatus(DelegationDetails):
     """Status details of an authorization without a user operation: the relayer's transaction, once it exists."""
 
     tx_hash: Hash32 | None = None
+    """Hash of the relayer's transaction that carries the authorization."""
 
 
 @shape
@@ -99,11 +105,17 @@ class CallsStatus:
     """
 
     id: Data
+    """Call id of the request."""
     chain_id: ChainId
+    """Chain that the calls were sent on."""
     atomic: bool = True
+    """Always true: all calls of a batch succeed, or none takes effect."""
     status: StatusCode
+    """100 pending, 110 or 115 on chain but not final, 200 confirmed, 400 not sent, 500 reverted."""
     receipts: tuple[EncodedReceipt, ...] | None = None
+    """Receipt of the calls, once they are in a block."""
     details: Annotated[StatusDetails | DelegationStatus, Field(discriminator="type")]
+    """Progress, errors and replacement of the calls, by kind."""
 
 
 async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:

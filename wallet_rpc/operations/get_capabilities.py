@@ -26,7 +26,9 @@ class GetCapabilities:
     """An account, and the chains to report on (default: all configured chains)."""
 
     address: NonZeroAddress
+    """Account whose capabilities are asked for; all accounts have the same ones."""
     chain_ids: tuple[ChainId, ...] | None = None
+    """Chains to report on. Default: one entry `0x0` for all chains together."""
 
 
 @shape
@@ -34,6 +36,7 @@ class Atomic:
     """Atomic execution: all calls of one request succeed, or none takes effect."""
 
     status: Literal["supported"] = "supported"
+    """Always `supported`."""
 
 
 @shape
@@ -41,6 +44,7 @@ class Supported:
     """A flag: true if the capability is supported."""
 
     supported: bool = True
+    """True if requests may use the capability on this chain."""
 
 
 @shape
@@ -48,8 +52,11 @@ class PermissionKinds:
     """Supported kinds of session keys, signers and permissions."""
 
     supported: Literal[True] = True
+    """Always true."""
     key_types: tuple[str, ...] = ("secp256k1",)
+    """Kinds of key that can hold a session."""
     signer_types: tuple[str, ...] = ("keys",)
+    """Kinds of signer in requests of ERC-7715."""
     permission_types: tuple[str, ...] = (
         "native-token-transfer",
         "erc20-token-transfer",
@@ -60,6 +67,7 @@ class PermissionKinds:
         "functions-on-contract",
         "root",
     )
+    """Kinds of permission that `wallet_createSession` accepts."""
 
 
 @shape
@@ -67,13 +75,21 @@ class ChainCapabilities:
     """The capabilities of one chain, or those that all chains have."""
 
     atomic: Atomic = Atomic()
+    """Atomic execution of batches (EIP-5792)."""
     paymaster_service: Supported
+    """Sponsored gas, or gas paid in ERC-20 tokens (ERC-7677)."""
     eip7702_auth: Supported = Supported()
+    """Delegation of externally owned accounts (EIP-7702)."""
     gas_params_override: Supported = Supported()
+    """Gas limits and fees set by the caller."""
     nonce_override: Supported = Supported()
+    """Nonce keys set by the caller."""
     permissions: PermissionKinds = PermissionKinds()
+    """Session keys, and the kinds of permission that they can have."""
     state_override: Supported = Supported()
+    """Changed state in gas estimates."""
     data_suffix: Annotated[Supported, Field(alias="experimental_dataSuffix")] = Supported()
+    """Bytes appended to call data, for attribution (ERC-8021)."""
 
 
 CapabilitiesByChain: TypeAlias = dict[str, ChainCapabilities]

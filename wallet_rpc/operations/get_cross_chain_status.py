@@ -17,6 +17,7 @@ class GetCrossChainStatus:
     """The id of a swap."""
 
     call_id: NestedCallId
+    """Id that the quote provider gave the swap: `callId` of `wallet_requestQuote_v0`."""
 
 
 async def run(ports: Ports, request: GetCrossChainStatus) -> SwapOutcome:

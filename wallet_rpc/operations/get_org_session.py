@@ -30,8 +30,11 @@ class SessionDetails(SessionItem):
     """One session and its status."""
 
     account: Address
+    """Account that granted the session."""
     status: Status
+    """`active`, `expired` or `revoked`; a revocation precedes an expiry."""
     revoked_at: Time | None = None
+    """Time of the revocation, as RFC 3339 text in UTC."""
 
 
 @shape
@@ -39,9 +42,13 @@ class GroupDetails(RegisteredSessions):
     """One group and its status; it expires with the last of its sessions."""
 
     policies: Policies
+    """Description of the permissions, as it was registered."""
     workflow_id: str | None = None
+    """Label that the group was registered with."""
     status: Status
+    """`active` while one of its sessions is; else `revoked` or `expired`."""
     expires_at: Time
+    """Time from which all sessions are rejected, as RFC 3339 text in UTC."""
 
 
 FoundSessions: TypeAlias = SessionDetails | GroupDetails

@@ -33,13 +33,21 @@ class GrantPermissions:
     """A grant request: account, as `address` or `account`, session key, permissions and expiry."""
 
     chain_id: ChainId
+    """Chain on which the session is valid."""
     address: NonZeroAddress | None = None
+    """Account that grants the permissions, as viem names it."""
     account: NonZeroAddress | None = None
+    """Account that grants the permissions, as older drafts name it. One of the two is required."""
     signer: Signer | None = None
+    """Key or account that receives the permissions."""
     expiry: UnixSeconds | None = None
+    """Last valid second as Unix time. Required, unless a rule of type `expiry` has it."""
     rules: tuple[Rule, ...] | None = None
+    """Rules of newer drafts; `expiry` is the only supported one."""
     permissions: Annotated[tuple[Erc7715Permission, ...], Field(min_length=1)]
+    """Permissions of the session, with their limits."""
     is_adjustment_allowed: bool | None = None
+    """Accepted and without effect: the server never grants less than was requested."""
 
 
 @shape
@@ -47,16 +55,27 @@ class PermissionsToSign:
     """The requested permissions, the signature request that grants them, and the context without that signature."""
 
     chain_id: ChainId
+    """Chain of the request."""
     address: Address
+    """Account that grants the permissions."""
     expiry: UnixSeconds
+    """Last valid second as Unix time, enforced by the account."""
     signer: Signer | None
+    """Signer of the request."""
     granted_permissions: tuple[Erc7715Permission, ...]
+    """Permissions of the request, unchanged."""
     permissions_context: Data
+    """Permission context without the owner's signature, which the caller appends."""
     context: Data
+    """The same bytes as `permissionsContext`, under the name of newer drafts."""
     factory: Address | None = None
+    """Contract that deploys the account; absent for an account with code."""
     factory_data: Data | None = None
+    """Call data for the factory; absent for an account with code."""
     session_id: SessionId
+    """Id of the created session."""
     signature_request: SignTypedData
+    """Typed data that the account's owner signs to grant the session."""
 
 
 async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:

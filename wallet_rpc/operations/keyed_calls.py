@@ -47,7 +47,9 @@ class CallKey:
     """The signing key, the account owner's or a session's, given by address or public key."""
 
     type: str
+    """Kind of signer: `secp256k1` (alias `ecdsa`), `contract` for an ERC-1271 contract, or `address` for either."""
     public_key: Data
+    """Address of the signer in 20 bytes; for secp256k1 also the uncompressed public key in 64 or 65 bytes."""
     prehash: bool = False
     """True if the key hashes the digest once more before signing; unsupported, since no account here undoes that."""
 
@@ -57,10 +59,15 @@ class KeyedCalls:
     """Calls of one account, and the key that will sign them."""
 
     chain_id: ChainId
+    """Chain on which the calls are made."""
     from_: Annotated[NonZeroAddress, Field(alias="from")]
+    """Account that makes the calls."""
     calls: tuple[RequestedCall, ...] = ()
+    """Calls in the order in which they run. All of them succeed, or none takes effect."""
     key: CallKey
+    """Key that will sign the digest: the owner's, or that of the session in `capabilities.permissions`."""
     capabilities: RequestedCapabilities = None
+    """Session, payer of the gas, fees, nonce and delegation, as in the hosted form."""
 
     @model_validator(mode="before")
     @classmethod
@@ -73,9 +80,13 @@ class KeyedPrepared:
     """The digest that the key signs directly, and the context to return with the signature."""
 
     chain_id: ChainId
+    """Chain that the operation is valid on."""
     context: Data
+    """Opaque bytes with the unsigned calls, to be returned unchanged to `wallet_sendPreparedCalls`."""
     digest: Hash32
+    """Digest that the key signs without further hash or prefix."""
     key: CallKey
+    """Key of the request, to be returned with the signature."""
     submission_ticket: str | None = None
     """Present for callers with a session token; the context contains it too, so returning the context is enough."""
 
@@ -85,6 +96,7 @@ class KeyedSendCapabilities:
     """The capabilities that a send reads in addition to its context; all others are ignored."""
 
     submission_ticket: str | None = None
+    """Ticket that a caller with a session token needs, if the context lacks it."""
 
 
 @shape
@@ -92,10 +104,15 @@ class KeyedSend:
     """A context from `wallet_prepareCalls`, with the key's signature of its digest."""
 
     context: Data
+    """Context from the result of `wallet_prepareCalls`, unchanged."""
     key: CallKey
+    """Key that the calls were prepared for."""
     signature: Data
+    """Signature of the digest: 65 bytes r | s | v, or the bytes that a contract signer accepts."""
     chain_id: ChainId | None = None
+    """Chain of the calls. If given, it must be the chain in the context."""
     capabilities: KeyedSendCapabilities | None = None
+    """Submission ticket, for clients that repeat only capabilities. All other capabilities are ignored."""
     submission_ticket: str | None = None
     """The first ticket in this order counts: this one, the ticket in `capabilities`, the ticket in the context."""
 
@@ -105,6 +122,7 @@ class KeyedSent:
     """The call id, for `wallet_getCallsStatus`."""
 
     id: Data
+    """Call id: chain id (32 bytes) | user operation hash (32 bytes)."""
 
 
 @shape

@@ -51,8 +51,11 @@ class ListAccounts:
     """A list request: signer, maximum number of accounts, and the cursor to continue from."""
 
     signer_address: NonZeroAddress
+    """Owner whose accounts are listed."""
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_PER_PAGE), BeforeValidator(exact_integer)] = MAX_PER_PAGE
+    """Maximum number of accounts on the page."""
     after: GivenCursor | None = None
+    """Cursor from `meta.after` of the previous page. Default: the first page."""
 
 
 @shape
@@ -60,7 +63,9 @@ class AccountItem:
     """One account and its id."""
 
     account_address: Address
+    """Address of one of the signer's accounts."""
     id: UUID
+    """UUID with which `wallet_requestAccount` selects this account."""
 
 
 @shape
@@ -68,7 +73,9 @@ class PageMeta:
     """The signer's number of accounts, and the cursor of the next page (null: no further page)."""
 
     total_count: int
+    """Number of accounts of the signer on all pages."""
     after: NextCursor
+    """Cursor of the next page; null on the last page."""
 
 
 @shape
@@ -76,7 +83,9 @@ class AccountPage:
     """One page of a signer's accounts."""
 
     accounts: tuple[AccountItem, ...]
+    """Accounts of this page, the oldest first."""
     meta: PageMeta
+    """Number of all accounts, and the cursor of the next page."""
 
 
 async def run(ports: Ports, request: ListAccounts) -> AccountPage:

@@ -30,12 +30,19 @@ class ListOrgSessions:
     """Filters of the list, and the page to return."""
 
     limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20
+    """Maximum number of sessions on the page."""
     offset: Annotated[int, DecimalText(0, SAFE_INTEGER, reason="pagination")] = 0
+    """Number of sessions to skip."""
     wallet_id: WalletId | None = None
+    """Only sessions that were registered under this wallet id."""
     chain_id: Annotated[int, DecimalText(1, SAFE_INTEGER)] | None = None
+    """Only sessions on this chain."""
     session_address: EvmAddress | None = None
+    """Only sessions of this key."""
     workflow_id: Label | None = None
+    """Only sessions with this label."""
     session_group_id: NamedGroup | None = None
+    """Only sessions of this group."""
 
 
 @shape
@@ -43,9 +50,13 @@ class SessionPage:
     """One page of sessions, newest first; `hasMore` is true when more follow."""
 
     has_more: bool
+    """True if further sessions follow this page."""
     items: tuple[SessionItem, ...]
+    """Sessions of this page, the newest first."""
     limit: int
+    """Maximum number of sessions, as requested."""
     offset: int
+    """Number of skipped sessions, as requested."""
 
 
 async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:

@@ -83,9 +83,13 @@ class PrepareCalls:
     """Calls of one account on one chain; an empty list deploys or delegates the account, or installs the session."""
 
     chain_id: ChainId
+    """Chain on which the calls are made."""
     from_: Annotated[NonZeroAddress, Field(alias="from")]
+    """Account that makes the calls."""
     calls: tuple[RequestedCall, ...] = ()
+    """Calls in the order in which they run. All of them succeed, or none takes effect."""
     capabilities: RequestedCapabilities = None
+    """Session, payer of the gas, fees, nonce, delegation and simulation. Unknown ones are rejected unless optional."""
     paymaster_permit_signature: Signature | None = None
     """The signature of the permit in a `paymaster-permit` response, for the response's `modifiedRequest` only."""
 

@@ -40,9 +40,13 @@ class PrepareSign:
     """A message for an account to sign on one chain."""
 
     chain_id: ChainId
+    """Chain on which the account's signature will be verified."""
     from_: Annotated[NonZeroAddress, Field(alias="from")]
+    """Account in whose name the message is signed."""
     signature_request: Message
+    """Personal message or typed data to sign."""
     capabilities: SigningCapabilities | None = None
+    """Accepted for clients that send capabilities with every request."""
 
 
 @shape
@@ -50,7 +54,9 @@ class PreparedSign:
     """The signature request for the owner's key; pass its signature to `wallet_formatSign`."""
 
     chain_id: ChainId
+    """Chain of the request."""
     signature_request: Message
+    """Payload for the owner's key: the message, bound to the account against replay on other accounts."""
 
 
 async def run(ports: Ports, request: PrepareSign) -> PreparedSign:

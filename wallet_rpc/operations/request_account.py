@@ -37,8 +37,12 @@ class CreationHint:
     """Parameters of the account: type (`sma-b`, `7702`) and salt. `createAdditional` requests an additional account."""
 
     account_type: str | None = None
+    """Kind of account: `sma-b`, a semi-modular account contract, or `7702`, the signer's own address, delegated.
+    Default: any kind."""
     salt: Uint256 | None = None
+    """Number, default 0, from which the factory derives the address of an `sma-b` account."""
     create_additional: Literal[True] | None = None
+    """True: add another account at the signer's lowest unused salt, instead of returning an existing one."""
     initial_owners: tuple[Address, ...] | None = None
     """Owners, for account types with several owners; no such type is supported."""
 
@@ -69,10 +73,16 @@ class RequestAccount:
     """An account request: the signer that owns the account, or the address of an account that was requested earlier."""
 
     signer_address: NonZeroAddress | None = None
+    """Owner of the account: a key's address, or a contract that accepts ERC-1271 signatures. Required without
+    `accountAddress`."""
     account_address: NonZeroAddress | None = None
+    """Address of an account that was requested here before. Ignored if `signerAddress` is given."""
     id: UUID4 | None = None
+    """Version 4 UUID that selects an account of the signer, or becomes the id of the account that is added."""
     creation_hint: CreationHint | None = None
+    """Kind and salt of the account to find or to add. Default: the account that the signer requested first."""
     include_counterfactual_info: bool = False
+    """True: also return the factory call that deploys an `sma-b` account."""
 
 
 @shape
@@ -80,8 +90,11 @@ class CounterfactualInfo:
     """The factory call that deploys the account: call `factoryAddress` with `factoryData`."""
 
     factory_type: Literal["MAv2.0.0-sma-b"] = "MAv2.0.0-sma-b"
+    """Version and kind of the account that the factory deploys."""
     factory_address: Address = ACCOUNT_FACTORY
+    """Contract that deploys the account with CREATE2."""
     factory_data: Data
+    """Call data for the factory. Calling it a second time has no effect."""
 
 
 @shape
@@ -93,9 +106,13 @@ class RequestedAccount:
     """
 
     account_address: Address
+    """Address of the account, which has no code before its first user operation."""
     id: UUID
+    """UUID that distinguishes the account from other accounts of the same signer."""
     counterfactual_info: CounterfactualInfo | None = None
+    """Factory call that deploys the account, if the request asked for it."""
     delegation: Address | None = None
+    """Implementation that an EIP-7702 account delegates to; absent for an account contract."""
 
 
 async def run(ports: Ports, request: RequestAccount) -> RequestedAccount:

@@ -38,13 +38,21 @@ class PermissionRequest:
     """A permission request: holder (`to` or `signer`), account (`from` or `address`), permission and expiry."""
 
     chain_id: ChainId
+    """Chain on which the session is valid."""
     from_: Annotated[NonZeroAddress | None, Field(alias="from")] = None
+    """Account that grants the permission."""
     address: NonZeroAddress | None = None
+    """Account that grants the permission, as older drafts name it. One of the two is required."""
     to: NonZeroAddress | None = None
+    """Contract that receives the permission and signs by ERC-1271. Either this or `signer` is required."""
     signer: Signer | None = None
+    """Key or account that receives the permission."""
     expiry: UnixSeconds | None = None
+    """Last valid second as Unix time. Required, unless a rule of type `expiry` has it."""
     rules: tuple[Rule, ...] | None = None
+    """Rules on the whole grant; `expiry` is the only supported one."""
     permission: Erc7715Permission
+    """Permission of the session, with its limits."""
 
 
 PermissionRequests: TypeAlias = Annotated[tuple[PermissionRequest, ...], Field(min_length=1, max_length=MAX_REQUESTS)]
@@ -56,7 +64,9 @@ class Dependency:
     """The factory call that deploys the account."""
 
     factory: Address
+    """Contract that deploys the account with CREATE2."""
     factory_data: Data
+    """Call data for the factory."""
 
 
 @shape
@@ -64,15 +74,25 @@ class PermissionToSign:
     """The requested permission, the signature request that grants it, and the context without that signature."""
 
     chain_id: ChainId
+    """Chain of the request."""
     from_: Annotated[Address, Field(alias="from")]
+    """Account that grants the permission."""
     to: Address
+    """Address of the key or contract that receives the permission."""
     expiry: UnixSeconds
+    """Last valid second as Unix time, enforced by the account."""
     permission: Erc7715Permission
+    """Permission of the request, unchanged."""
     rules: tuple[Rule, ...]
+    """One rule with the expiry."""
     context: Data
+    """Permission context without the owner's signature, which the caller appends."""
     dependencies: tuple[Dependency, ...]
+    """Factory call that deploys the account; empty for an account with code."""
     session_id: SessionId
+    """Id of the created session."""
     signature_request: SignTypedData
+    """Typed data that the account's owner signs to grant the session."""
 
 
 async def run(ports: Ports, requests: tuple[PermissionRequest, ...]) -> tuple[PermissionToSign, ...]:

@@ -41,6 +41,7 @@ class RequestQuote(Swap):
     post_calls: tuple[RequestedCall, ...] = ()
     """Calls that the account makes after the swap, in the same batch and therefore on the same chain."""
     return_raw_calls: bool = False
+    """True: return the calls of the swap without preparing them."""
     capabilities: RequestedCapabilities = None
     """Ignored for raw calls."""
 
@@ -67,10 +68,15 @@ class RawQuote:
     """The calls of a swap, not prepared."""
 
     raw_calls: Literal[True] = True
+    """Always true: the calls are not prepared."""
     quote: Quote
+    """Amounts and expiry of the price."""
     chain_id: ChainId
+    """Chain on which the calls are made."""
     call_id: Data | None = None
+    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
     calls: tuple[Call, ...]
+    """Calls of the swap, then those of `postCalls`, for `wallet_prepareCalls`."""
 
 
 @shape
@@ -78,8 +84,11 @@ class QuotedUserOperation(PreparedUserOperation):
     """A prepared user operation of `wallet_prepareCalls` with the quote of its swap."""
 
     raw_calls: Literal[False] = False
+    """Always false: the calls are prepared."""
     quote: Quote
+    """Amounts and expiry of the price."""
     call_id: Data | None = None
+    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
 
 
 @shape
@@ -87,9 +96,13 @@ class QuotedArray(PreparedArray):
     """A prepared user operation and authorization, for an account to delegate, with the quote."""
 
     raw_calls: Literal[False] = False
+    """Always false: the calls are prepared."""
     quote: Quote
+    """Amounts and expiry of the price."""
     chain_id: ChainId
+    """Chain on which the calls are made."""
     call_id: Data | None = None
+    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
 
 
 @shape
@@ -97,9 +110,13 @@ class QuotedPermit(PreparedPermit):
     """A permit to sign first, with the quote; the modified request contains the calls of this quote."""
 
     raw_calls: Literal[False] = False
+    """Always false: the calls are prepared once the permit is signed."""
     quote: Quote
+    """Amounts and expiry of the price."""
     chain_id: ChainId
+    """Chain on which the calls are made."""
     call_id: Data | None = None
+    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
 
 
 QuotedCalls: TypeAlias = (

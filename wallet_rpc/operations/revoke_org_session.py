@@ -26,8 +26,11 @@ class RevokedSession:
     """One session that was revoked with its group."""
 
     id: SessionId
+    """Id of the session: 0x and 32 hex digits."""
     chain_id: ChainNumber
+    """Chain of the session, as a JSON number."""
     revoked_at: Time
+    """Time of the revocation, as RFC 3339 text in UTC."""
 
 
 @shape
@@ -35,8 +38,11 @@ class RevokedSessions:
     """The revoked session or group and the time; for a group also the sessions that this request revoked."""
 
     id: AnyId
+    """Id of the session or the group in the path."""
     revoked_at: Time
+    """Time of the revocation, as RFC 3339 text in UTC."""
     sessions: tuple[RevokedSession, ...] | None = None
+    """Sessions that this request revoked; only for a group."""
 
 
 async def run(ports: Ports, request: OneSession) -> RevokedSessions:

@@ -24,6 +24,7 @@ class RevokeToken:
     """The token to revoke, by its `jti`."""
 
     id: str
+    """Claim `jti` of the token, 32 hex digits."""
 
 
 @shape
@@ -31,7 +32,9 @@ class RevokedToken:
     """The token and the time of its revocation."""
 
     id: str
+    """Claim `jti` of the token."""
     revoked_at: Time
+    """Time of the revocation, as RFC 3339 text in UTC."""
 
 
 async def run(ports: Ports, request: RevokeToken) -> RevokedToken:

@@ -83,8 +83,11 @@ class SentCalls:
     """The call id for `wallet_getCallsStatus`; `preparedCallIds` repeats it for older clients."""
 
     id: Data
+    """Call id: chain id (32 bytes) | user operation hash or hash of the authorization (32 bytes)."""
     prepared_call_ids: tuple[Data, ...]
+    """The same call id in an array, for older clients."""
     details: Annotated[OperationDetails | DelegationDetails, Field(discriminator="type")]
+    """Hash and calls of the user operation, or the kind `delegation`."""
 
 
 async def run(ports: Ports, request: SendPreparedCalls) -> SentCalls:

@@ -50,7 +50,9 @@ class CallError:
     """The failure of a call, in the form of a JSON-RPC error."""
 
     code: int
+    """Code of the error, as in a JSON-RPC response."""
     message: str
+    """One sentence on the cause, for display."""
     data: dict[str, Any]
     """`reason`; for a revert also `revert` (raw revert data) and `errors` (error names, outermost first)."""
 

@@ -112,6 +112,7 @@ class OneSession:
     """A request for one session or one group of sessions, by id."""
 
     id: AnyId
+    """Id of a session (0x and 32 hex digits) or of a group (sgrp_ and 26 letters and digits)."""
 
 
 @shape
@@ -119,8 +120,11 @@ class InstalledSession:
     """The session of a group on one chain."""
 
     chain_id: ChainNumber
+    """Chain of the session, as a JSON number."""
     expires_at: Time
+    """Time from which this server rejects the session, as RFC 3339 text in UTC."""
     id: SessionId
+    """Id of the session: 0x and 32 hex digits."""
 
 
 @shape
@@ -128,10 +132,15 @@ class RegisteredSessions:
     """A group: one session key with its sessions on several chains."""
 
     created_at: Time
+    """Time of the registration, as RFC 3339 text in UTC."""
     session_address: Address
+    """Address of the session key."""
     session_group_id: str
+    """Id of the group: sgrp_ and 26 letters and digits."""
     sessions: tuple[InstalledSession, ...]
+    """Sessions of the group, one for each chain."""
     wallet_id: str
+    """Wallet id that the group was registered under."""
 
 
 @shape
@@ -139,14 +148,23 @@ class SessionItem:
     """One session of a group, in the form of list items."""
 
     created_at: Time
+    """Time of the registration, as RFC 3339 text in UTC."""
     expires_at: Time
+    """Time from which this server rejects the session, as RFC 3339 text in UTC."""
     id: SessionId
+    """Id of the session: 0x and 32 hex digits."""
     policies: Policies
+    """Description of the permissions, as it was registered."""
     session_address: Address
+    """Address of the session key."""
     wallet_id: str
+    """Wallet id that the group was registered under."""
     workflow_id: str | None = None
+    """Label that the group was registered with."""
     chain_id: ChainNumber
+    """Chain of the session, as a JSON number."""
     session_group_id: str
+    """Id of the group: sgrp_ and 26 letters and digits."""
 
 
 def build_registered_sessions(group: SessionGroup) -> RegisteredSessions:

@@ -43,8 +43,11 @@ class PendingReason:
     """Why a call is pending: a stable reason, and a sentence. `cause` is the newest refusal's reason."""
 
     reason: str
+    """Stable reason, such as `underpriced`, `dropped` or `not_delivered`."""
     message: str
+    """One sentence on the state and on the next step, for display."""
     cause: str | None = None
+    """Reason of the bundler's newest refusal, if one refused the call."""
 
 
 @dataclass(frozen=True, slots=True)

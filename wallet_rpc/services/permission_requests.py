@@ -31,7 +31,9 @@ class Signer:
     """The holder of the grant, a key or an account; `type` determines the content of `data`."""
 
     type: str
+    """`key` for a key, `account` for a contract. Other kinds are rejected."""
     data: dict[str, Any] | None = None
+    """For a key its `type` and `publicKey`, for an account its `address`."""
 
 
 @strict_shape
@@ -39,8 +41,11 @@ class Rule:
     """A limit that applies to the whole grant."""
 
     type: str
+    """`expiry`; other kinds of rule are rejected."""
     data: dict[str, Any]
+    """For `expiry` a `timestamp`, the last valid second as Unix time."""
     is_adjustment_allowed: bool | None = None
+    """Accepted and without effect: the server never changes a rule."""
 
 
 @strict_shape

@@ -44,7 +44,9 @@ class TypedDataField:
     """One member of a struct type."""
 
     name: str
+    """Name of the member in the message."""
     type: str
+    """Solidity type of the member, or the name of another struct type."""
 
 
 @shape
@@ -52,7 +54,9 @@ class TypedDataDomain:
     """The EIP-712 domain, which binds the signature to the chain and the account."""
 
     chain_id: Annotated[int, Field(ge=1)]
+    """Chain of the account, as a JSON number."""
     verifying_contract: Address
+    """Account that verifies the signature."""
 
 
 @shape
@@ -60,9 +64,13 @@ class GrantTypedData:
     """EIP-712 typed data, in the form of `eth_signTypedData_v4`."""
 
     domain: TypedDataDomain
+    """Chain and account that the signature is valid for."""
     types: dict[str, tuple[TypedDataField, ...]]
+    """Members of each struct type, by its name."""
     primary_type: str
+    """Struct type of the message: `DeferredAction`."""
     message: dict[str, str | int]
+    """Nonce and deadline of the grant, and the call that installs the session on the account."""
 
 
 @shape
@@ -70,8 +78,11 @@ class SignTypedData:
     """A signature request: sign `data` with `eth_signTypedData_v4`, or sign its digest `rawPayload` directly."""
 
     type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
+    """Wallet method that signs `data`."""
     data: GrantTypedData
+    """Typed data to sign, which wallets show to the owner."""
     raw_payload: Hash32
+    """EIP-712 digest of `data`, for signers that sign digests without a prefix."""
 
     @classmethod
     def from_session(cls, session: Session) -> SignTypedData:

@@ -26,6 +26,7 @@ class RawBytes:
     """A message of arbitrary bytes."""
 
     raw: Data
+    """Message as hex bytes, signed as they are."""
 
 
 def _message_kind(value: Any) -> str:
@@ -37,10 +38,12 @@ class PersonalMessage:
     """A message to sign with `personal_sign` (EIP-191)."""
 
     type: Literal["personal_sign"] = "personal_sign"
+    """Wallet method that signs `data`."""
     data: Annotated[
         Annotated[str, StringConstraints(strict=True, min_length=1), Tag("text")] | Annotated[RawBytes, Tag("raw")],
         Discriminator(_message_kind),
     ]
+    """Text in UTF-8, or bytes under `raw`; the signer adds the EIP-191 prefix."""
 
 
 @shape
@@ -48,7 +51,9 @@ class TypedMessage:
     """Typed data to sign with `eth_signTypedData_v4` (EIP-712)."""
 
     type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
+    """Wallet method that signs `data`."""
     data: dict[str, Any]
+    """Typed data with `domain`, `types`, `primaryType` and `message` (EIP-712)."""
 
 
 Message: TypeAlias = Annotated[PersonalMessage | TypedMessage, Field(discriminator="type")]
@@ -60,6 +65,7 @@ class SigningCapabilities:
     """The capabilities of a signing request; `permissions` is recognised only to be rejected."""
 
     permissions: PermissionsCapability | None = None
+    """Always rejected: no permission lets a session sign messages for its account."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,13 @@ class SignedOperation:
     """A prepared user operation with its signature."""
 
     type: Literal["user-operation-v070"]
+    """Form of the item: a user operation for entry point v0.7."""
     data: UserOperationJson
+    """Unsigned user operation as it was prepared."""
     chain_id: ChainId
+    """Chain that the operation was prepared for."""
     signature: SignatureOfCall
+    """Signature of the operation's signature request by the owner or the session key."""
 
 
 @shape
@@ -41,9 +45,13 @@ class SignedDelegation:
     """A prepared authorization with the signature of the account's own key."""
 
     type: Literal["authorization"]
+    """Form of the item: an EIP-7702 authorization."""
     data: AuthorizationData
+    """Unsigned authorization as it was prepared."""
     chain_id: ChainId
+    """Only chain on which the authorization is valid."""
     signature: SignatureOfCall
+    """Signature of the authorization by the account's own key."""
 
 
 SignedItem: TypeAlias = Annotated[SignedOperation | SignedDelegation, Field(discriminator="type")]
@@ -55,6 +63,7 @@ class SendOperation(SignedOperation):
     """A signed user operation, and the permissions it was prepared with."""
 
     capabilities: SendCapabilities | None = None
+    """Session that the calls were prepared with; other capabilities are ignored."""
     submission_ticket: str | None = None
     """The ticket that `wallet_prepareCalls` returned; required from callers with a session token, in every form."""
 
@@ -64,7 +73,9 @@ class SendDelegation(SignedDelegation):
     """The signed removal of a delegation (EIP-7702)."""
 
     capabilities: SendCapabilities | None = None
+    """Submission ticket; other capabilities are ignored."""
     submission_ticket: str | None = None
+    """Ticket that `wallet_prepareCalls` returned; required from callers with a session token."""
 
 
 @shape
@@ -72,9 +83,13 @@ class SendArray:
     """A signed user operation and the signed authorization that it needs."""
 
     type: Literal["array"]
+    """Form of the request: several items that are sent together."""
     data: tuple[SignedItem, ...]
+    """One signed user operation and one signed authorization, in any order."""
     capabilities: SendCapabilities | None = None
+    """Session that the calls were prepared with; other capabilities are ignored."""
     submission_ticket: str | None = None
+    """Ticket that `wallet_prepareCalls` returned; required from callers with a session token."""
 
 
 def _refuse_namespace(value: Any) -> Any:

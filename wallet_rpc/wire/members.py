@@ -20,7 +20,7 @@ def reject_unknown_members(kind: type, value: Any) -> Any:
     """Return `value` without its unknown members that are null. Raises: ValidationError for other unknown ones."""
     if not isinstance(value, dict):
         return value
-    known = _members(kind)
+    known = list_members(kind)
     unknown = [name for name in value if name not in known]
     if not unknown:
         return value
@@ -37,7 +37,7 @@ def reject_misplaced_members(kind: type, value: Any, inner: Collection[str]) -> 
     """
     if not isinstance(value, dict):
         return value
-    known = _members(kind)
+    known = list_members(kind)
     paths = {name.lower(): name for name in known} | {name.lower(): f"capabilities.{name}" for name in inner}
     corrected = {name: paths[name.lower()] for name in value if name not in known and name.lower() in paths}
     texts = {name: f"no such member here; did you mean {path}?" for name, path in corrected.items()}
@@ -59,7 +59,7 @@ def _reject_members(kind: type, value: dict[str, Any], texts: Mapping[str, str])
 
 
 @cache
-def _members(kind: type) -> tuple[str, ...]:
+def list_members(kind: type) -> tuple[str, ...]:
     """Return the JSON names of a shape's members, in the order of their declaration."""
     hints = get_type_hints(kind, include_extras=True)
     aliases = {
