@@ -43,10 +43,15 @@ class Scope(StrEnum):
     """The operations that a session token allows. A token without requested scopes gets the first four."""
 
     WALLET_READ = "wallet:read"
+    """Request the wallet's account, and read the status of its calls."""
     WALLET_STREAM = "wallet:stream"
+    """Reserved: no method needs it yet."""
     TRANSACTIONS_BUILD = "transactions:build"
+    """Prepare calls."""
     TRANSACTIONS_SUBMIT = "transactions:submit"
+    """Send prepared calls, with their submission ticket."""
     SESSIONS_CREATE = "sessions:create"
+    """Create sessions."""
 
 
 DEFAULT_SCOPES = (Scope.WALLET_READ, Scope.WALLET_STREAM, Scope.TRANSACTIONS_BUILD, Scope.TRANSACTIONS_SUBMIT)

@@ -127,5 +127,7 @@ class CrossChainSwap:
     """Transaction that delivers the bought token, on the other chain."""
 
 
-SwapOutcome: TypeAlias = Annotated[SameChainSwap | CrossChainSwap, Field(discriminator="type")]
+SwapOutcome: TypeAlias = Annotated[
+    SameChainSwap | CrossChainSwap, Field(discriminator="type", description="Progress of a swap, by its kind.")
+]
 """The status of a swap."""

@@ -45,8 +45,11 @@ class KeyType(StrEnum):
     """Kinds of session key: an ECDSA key (two names on the wire) or a contract (ERC-1271)."""
 
     SECP256K1 = "secp256k1"
+    """A key, which signs 65 bytes r | s | v."""
     ECDSA = "ecdsa"
+    """Alias of `secp256k1`."""
     CONTRACT = "contract"
+    """A contract, which accepts signatures by ERC-1271."""
 
 
 @strict_shape

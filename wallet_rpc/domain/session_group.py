@@ -35,8 +35,11 @@ class Status(StrEnum):
     """The status of a registered session."""
 
     ACTIVE = "active"
+    """Neither expired nor revoked."""
     EXPIRED = "expired"
+    """Past its registered expiry."""
     REVOKED = "revoked"
+    """Revoked for ever on this server."""
 
 
 @shape

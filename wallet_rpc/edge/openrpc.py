@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import yaml
+from pydantic import Field
 
+from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.edge.schemas import Json, hoist, request_schema, response_schema
 from wallet_rpc.errors import (
     Forbidden,
@@ -24,7 +26,7 @@ from wallet_rpc.errors import (
     Unavailable,
     WalletError,
 )
-from wallet_rpc.operations.operation import Operation
+from wallet_rpc.operations.operation import Credential, Operation
 from wallet_rpc.wire import shape
 
 AnyOperation: TypeAlias = Operation[Any, Any, Any]
@@ -43,8 +45,6 @@ COMMON_ERRORS: tuple[type[WalletError], ...] = (
     InternalError,
 )
 """Errors that every method can return."""
-META_SCHEMA = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
-"""The schema of an OpenRPC document, which the specification requires as the result of `rpc.discover`."""
 
 
 @shape
@@ -91,11 +91,18 @@ def add_discovery(
     async def run(_context: object, _request: Discover) -> Json:
         return document
 
-    summary = "Return this document: every method with its parameters, result and errors."
-    discovery = Operation("rpc.discover", Discover, dict[str, Any], run, summary, positional=True)
+    discovery = Operation(
+        "rpc.discover",
+        Discover,
+        Annotated[dict[str, Any], Field(description="A document in the format of OpenRPC 1.3, without references.")],
+        run,
+        "Return this document: every method with its parameters, result and errors.",
+        positional=True,
+        need=RequiredAccess(writes=False, scopes=tuple(Scope)),
+        description="`GET /openrpc.json` returns the same document.",
+    )
     all_operations = [*operations, discovery]
     document = build_openrpc(all_operations, version=version, examples=examples)
-    document["methods"][-1]["result"] = {"name": "document", "schema": {"$ref": META_SCHEMA}}
     return all_operations, document
 
 
@@ -103,11 +110,35 @@ def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
     return {
         "name": operation.name,
         "summary": operation.summary,
+        "description": describe_operation(operation),
         "paramStructure": "either" if operation.positional else "by-position",
         "params": _parameters(operation, request),
-        "result": {"name": "result", "schema": answer},
+        "result": {"name": "result", **_descriptor(answer)},
         "errors": [{"$ref": f"#/components/errors/{error.__name__}"} for error in _errors(operation)],
     }
+
+
+def describe_operation(operation: AnyOperation) -> str:
+    """Return the operation's description, and the keys and tokens that may call it."""
+    return f"{operation.description} {_describe_access(operation)}".strip()
+
+
+def _describe_access(operation: AnyOperation) -> str:
+    if operation.rest is not None and operation.rest.credential is Credential.TOKEN:
+        return "Session tokens only."
+    need = operation.need
+    key = "API keys need write access" if need.writes else "Every API key is accepted"
+    if not need.scopes:
+        return f"{key}; session tokens are rejected."
+    if set(need.scopes) == set(Scope):
+        return f"{key}, and every session token."
+    return f"{key}; session tokens need the scope {' or '.join(f'`{scope}`' for scope in need.scopes)}."
+
+
+def _descriptor(schema: Json) -> Json:
+    """Return a schema as a part of a content descriptor, which repeats the schema's description."""
+    described = {"description": schema["description"]} if "description" in schema else {}
+    return {**described, "schema": schema}
 
 
 def _parameters(operation: AnyOperation, request: Json) -> list[Json]:
@@ -126,13 +157,13 @@ def _repeated_parameter(request: Json) -> Json:
 
 def _single_parameter(request: Json) -> Json:
     """Describe the one parameter of an operation that takes an object; `params` may be that object itself."""
-    return {"name": "request", "required": True, "schema": request}
+    return {"name": "request", "required": True, **_descriptor(request)}
 
 
 def _fields(request: Json) -> list[Json]:
     required = request.get("required", [])
     return [
-        {"name": name, "required": name in required, "schema": schema}
+        {"name": name, "required": name in required, **_descriptor(schema)}
         for name, schema in request.get("properties", {}).items()
     ]
 
@@ -151,8 +182,15 @@ def _error(error: type[WalletError]) -> Json:
 
 
 class _Plain(yaml.SafeDumper):
-    """A YAML dumper without anchors: a schema that occurs twice is written twice."""
+    """A YAML dumper without anchors, which writes a schema again where it occurs again, and with blocks of text."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Return True, so that no alias is written."""
         return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Write text with several lines as a block, since quoted text repeats its line breaks."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _Plain.represent_text)

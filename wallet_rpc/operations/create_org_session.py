@@ -242,4 +242,9 @@ OPERATION: Operation[Ports, CreateOrgSession, RegisteredSessions] = Operation(
         statuses=(404,),
         most_bytes=GROUP_BODY_BYTES,
     ),
+    description=(
+        "Verify each grant against the session that it signs, then register all of them as a group. The server "
+        "keeps the owner's signatures, so that calls may name a session by its id alone. Registering the same "
+        "sessions again returns the existing group."
+    ),
 )

@@ -99,4 +99,9 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     (LimitExceeded, UnsupportedChain),
     need=RequiredAccess(scopes=(Scope.SESSIONS_CREATE,)),
     wallets=lambda request: (request.account,),
+    description=(
+        "Compile the permissions into the call that installs the session, and return the typed data that grants it. "
+        "Nothing is sent to the chain: the session's first operation installs it. The contracts enforce permissions "
+        "and expiry."
+    ),
 )

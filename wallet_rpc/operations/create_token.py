@@ -150,4 +150,8 @@ OPERATION: Operation[Ports, CreateToken, CreatedToken] = Operation(
     (Forbidden,),
     need=READ_ACCESS,
     rest=RestRoute(verb="POST", paths=TOKEN_PATHS, error_format=ErrorFormat.TOKEN, most_bytes=TOKEN_BODY_BYTES),
+    description=(
+        "The token acts for one wallet, with the requested scopes at most, and no longer than an hour. It has no "
+        "more rights than the API key that creates it. A back end passes it to its front end."
+    ),
 )

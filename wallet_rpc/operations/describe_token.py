@@ -48,4 +48,5 @@ OPERATION: Operation[Ports, DescribeToken, DescribedToken] = Operation(
     rest=RestRoute(
         verb="GET", paths=build_token_paths("me"), error_format=ErrorFormat.TOKEN, credential=Credential.TOKEN
     ),
+    description="The token in the `Authorization` header is the only input.",
 )

@@ -40,11 +40,16 @@ def _allow_both_forms(schema: dict[str, Any]) -> None:
 Prepare: TypeAlias = Annotated[
     Annotated[PrepareCalls, Tag("hosted")] | Annotated[KeyedCalls, Tag("keyed")],
     Discriminator(_form_of_prepare),
-    Field(json_schema_extra=_allow_both_forms),
+    Field(
+        json_schema_extra=_allow_both_forms,
+        description="Calls to prepare, in the hosted form or, with `key`, in that of ERC-7836.",
+    ),
 ]
 """Calls to prepare, in either form."""
 Send: TypeAlias = Annotated[
-    Annotated[SendPreparedCalls, Tag("hosted")] | Annotated[KeyedSend, Tag("keyed")], Discriminator(_form_of_send)
+    Annotated[SendPreparedCalls, Tag("hosted")] | Annotated[KeyedSend, Tag("keyed")],
+    Discriminator(_form_of_send),
+    Field(description="Signed calls: items of the hosted form or, with `context`, the form of ERC-7836."),
 ]
 """Signed calls to send, in either form."""
 
@@ -96,14 +101,19 @@ def _add_keyed_form(
 PREPARE = _add_keyed_form(
     prepare_calls.OPERATION,
     request=Prepare,
-    answer=PreparedCalls | KeyedPrepared,
+    answer=Annotated[
+        PreparedCalls | KeyedPrepared, Field(description="Prepared calls and payloads to sign, in the request's form.")
+    ],
     run=run_prepare,
     to_hosted=_to_hosted_calls,
 )
 SEND = _add_keyed_form(
     send_prepared_calls.OPERATION,
     request=Send,
-    answer=SentCalls | tuple[KeyedSent, ...],
+    answer=Annotated[
+        SentCalls | tuple[KeyedSent, ...],
+        Field(description="Id of the sent calls: in an object, or for the form of ERC-7836 in an array of one object."),
+    ],
     run=run_send,
     to_hosted=_to_hosted_send,
 )

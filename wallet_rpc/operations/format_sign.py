@@ -93,4 +93,8 @@ OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
     "Convert the owner's signature to the account's signature (ERC-1271, ERC-6492).",
     (UnsupportedChain,),
     need=READ_ACCESS,
+    description=(
+        "Wrap the signature for ERC-1271 verifiers, and by ERC-6492 while the account has no code. The signature is "
+        "not verified, because the request does not repeat the message."
+    ),
 )

@@ -92,7 +92,9 @@ class ChainCapabilities:
     """Bytes appended to call data, for attribution (ERC-8021)."""
 
 
-CapabilitiesByChain: TypeAlias = dict[str, ChainCapabilities]
+CapabilitiesByChain: TypeAlias = Annotated[
+    dict[str, ChainCapabilities], Field(description="Capabilities by chain id in hex; `0x0` means every chain.")
+]
 """Capabilities by chain id in hex; `0x0` means every chain."""
 
 
@@ -122,4 +124,8 @@ OPERATION: Operation[Ports, GetCapabilities, CapabilitiesByChain] = Operation(
     "Get the capabilities of the server, on every chain or on the given chains.",
     positional=True,
     need=READ_ACCESS,
+    description=(
+        "Without chain ids the result has one entry, `0x0`, for all chains together (EIP-5792). With chain ids each "
+        "configured chain has an entry of its own; other chains have none."
+    ),
 )

@@ -43,4 +43,5 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     positional=True,
     is_long=lambda _: True,
     need=READ_ACCESS,
+    description="Ask the quote provider that priced the swap, and return its answer.",
 )

@@ -90,4 +90,8 @@ OPERATION: Operation[Ports, OneSession, FoundSessions] = Operation(
     (NotFound,),
     need=READ_ACCESS,
     rest=RestRoute(verb="GET", paths=(SESSION_PATH,), error_format=ErrorFormat.ORGANIZATION, statuses=(404,)),
+    description=(
+        "The id in the path decides between the details of one session and those of a group. The owner's signatures "
+        "are never part of a response."
+    ),
 )

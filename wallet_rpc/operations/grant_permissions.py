@@ -117,4 +117,9 @@ OPERATION: Operation[Ports, GrantPermissions, PermissionsToSign] = Operation(
     run,
     "Create a session from ERC-7715 permissions; it is granted once the account's owner signs it.",
     GRANT_ERRORS,
+    description=(
+        "Read a request in the form of viem and of older drafts of ERC-7715, with several permissions for one "
+        "session. The result is not a grant yet: the owner's signature of `signatureRequest`, appended to "
+        "`permissionsContext`, makes the context for `wallet_prepareCalls`."
+    ),
 )

@@ -110,4 +110,8 @@ OPERATION: Operation[Ports, ListAccounts, AccountPage] = Operation(
     run,
     "List the accounts of a signer, oldest first.",
     need=READ_ACCESS,
+    description=(
+        "The list has the accounts that were requested through this server. Pages are stable, because accounts are "
+        "only added at the end."
+    ),
 )

@@ -87,4 +87,5 @@ OPERATION: Operation[Ports, ListOrgSessions, SessionPage] = Operation(
     need=READ_ACCESS,
     is_long=lambda page: len(page.items) > _MAX_SHORT,
     rest=RestRoute(verb="GET", paths=(SESSIONS_PATH,), error_format=ErrorFormat.ORGANIZATION),
+    description="The list has active sessions only, of all groups of the organisation, in pages and with filters.",
 )

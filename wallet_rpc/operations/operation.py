@@ -84,5 +84,7 @@ class Operation(Generic[_C, _Q, _A]):
     answer does."""
     has_own_limits: bool = False
     """False: the parameters may hold `wire.MAX_REQUEST_VALUES` JSON values. True: the operation limits them itself."""
+    description: str = ""
+    """Sentences for the API documents on what the summary does not say: effects, forms and limits."""
     authorize: Callable[[_C], Awaitable[None]] = _allow_all
     """The check that runs before the parameters are decoded. Raises: WalletError for an unauthorized caller."""

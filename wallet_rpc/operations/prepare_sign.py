@@ -122,4 +122,8 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     need=READ_ACCESS,
     is_long=lambda _: True,
     has_own_limits=True,
+    description=(
+        "For an account contract, bind the message to account and chain, so that other accounts reject the "
+        "signature. A deferred action is rejected, because its signature would grant a session."
+    ),
 )

@@ -210,4 +210,8 @@ OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
     "Get the smart account of a signer, creating it on first use; the same signer gets the same account.",
     need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ,)),
     wallets=_wallets,
+    description=(
+        "Select the account by `id`, by the hint's kind and salt, or as the signer's first one; add it if it is "
+        "unknown. Nothing is sent to the chain: the account is deployed by its first user operation."
+    ),
 )

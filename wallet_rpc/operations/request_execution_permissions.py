@@ -152,9 +152,14 @@ async def _grant_permission(ports: Ports, grant_request: GrantRequest, request: 
 OPERATION: Operation[Ports, Any, tuple[PermissionToSign, ...]] = Operation(
     "wallet_requestExecutionPermissions",
     cast("Any", PermissionRequests),
-    tuple[PermissionToSign, ...],
+    Annotated[tuple[PermissionToSign, ...], Field(description="The sessions to sign, in the order of the requests.")],
     run,
     "Create a session for each ERC-7715 permission; it is granted once the account's owner signs it.",
     GRANT_ERRORS,
     variadic=True,
+    description=(
+        "Read requests in the form of newer drafts of ERC-7715, with one session for each. The results are not "
+        "grants yet: the owner's signature of `signatureRequest`, appended to `context`, makes the context for "
+        "`wallet_prepareCalls`. One error rejects all requests."
+    ),
 )

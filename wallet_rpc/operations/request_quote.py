@@ -119,9 +119,10 @@ class QuotedPermit(PreparedPermit):
     """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
 
 
-QuotedCalls: TypeAlias = (
-    RawQuote | Annotated[QuotedUserOperation | QuotedArray | QuotedPermit, Field(discriminator="type")]
-)
+QuotedCalls: TypeAlias = Annotated[
+    RawQuote | Annotated[QuotedUserOperation | QuotedArray | QuotedPermit, Field(discriminator="type")],
+    Field(description="Price of the swap, with its raw calls (`rawCalls` is true) or its prepared calls."),
+]
 """The response of `wallet_requestQuote_v0`."""
 
 
@@ -190,4 +191,9 @@ OPERATION: Operation[Ports, UndecodedRequest, QuotedCalls] = Operation(
     "Price a swap and prepare its calls; rejected when no quote provider is configured.",
     prepare_calls.OPERATION.errors,
     need=READ_ACCESS,
+    description=(
+        "Ask the configured quote provider for the price and the calls of a swap. With `returnRawCalls` the calls "
+        "are returned as they are, else `wallet_prepareCalls` prepares them. The provider decides on the price "
+        "only."
+    ),
 )

@@ -83,4 +83,8 @@ OPERATION: Operation[Ports, OneSession, RevokedSessions] = Operation(
     "Revoke one session of the organisation, or all sessions of one group; this server rejects them from then on.",
     (NotFound, Conflict),
     rest=RestRoute(verb="DELETE", paths=(SESSION_PATH,), error_format=ErrorFormat.ORGANIZATION, statuses=(404, 409)),
+    description=(
+        "A revocation is permanent and applies to every form in which a request can name the session. It does not "
+        "change the chain: to end a session everywhere, the owner uninstalls it."
+    ),
 )

@@ -68,4 +68,5 @@ OPERATION: Operation[Ports, RevokeToken, RevokedToken] = Operation(
     (NotFound, Conflict),
     need=READ_ACCESS,
     rest=RestRoute(verb="DELETE", paths=build_token_paths("{id}"), error_format=ErrorFormat.TOKEN, statuses=(404, 409)),
+    description="The token is rejected from then on. An API key can revoke its own tokens only.",
 )

@@ -5,7 +5,9 @@ It exists so that clients get an error that names the methods to call instead.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field
 
 from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.errors import MethodNotFound
@@ -32,9 +34,13 @@ async def run(ports: Ports, request: SendCalls) -> NoReturn:
 OPERATION: Operation[Ports, SendCalls, dict[str, Any]] = Operation(
     "wallet_sendCalls",
     SendCalls,
-    dict[str, Any],
+    Annotated[dict[str, Any], Field(description="Never returned: every request is rejected.")],
     run,
     "Always rejected, because the server holds no keys; use wallet_prepareCalls and wallet_sendPreparedCalls.",
     (MethodNotFound,),
     need=READ_ACCESS,
+    description=(
+        "The method exists for the message of its error, which names the methods to call instead. All parameters "
+        "are ignored."
+    ),
 )

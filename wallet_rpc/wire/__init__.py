@@ -16,16 +16,14 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaValidator, ValidationError, core_schema, from_json
 
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.wire.descriptions import describe_members
+from wallet_rpc.wire.descriptions import DescribingGenerator
 from wallet_rpc.wire.error_texts import find_error_path, find_error_reason, format_error
 from wallet_rpc.wire.members import MAX_FIELD_ERRORS, reject_unknown_members
 
 _T = TypeVar("_T")
 
-LENIENT: ConfigDict = ConfigDict(
-    alias_generator=to_camel, extra="ignore", populate_by_name=False, json_schema_extra=describe_members
-)
-STRICT: ConfigDict = {**LENIENT, "extra": "forbid"}
+LENIENT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="ignore", populate_by_name=False)
+STRICT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=False)
 MAX_REQUEST_VALUES = 10_000
 """The maximum number of JSON values in a request, on all levels; no valid request needs more."""
 _MAX_FULLY_VALIDATED = 2000
@@ -254,7 +252,11 @@ def _reject_non_finite(kind: Any, value: Any) -> None:
 def schema(kind: Any, mode: Literal["validation", "serialization"] = "serialization") -> dict[str, Any]:
     """Return the JSON Schema of `kind`, with definitions under `#/components/schemas`."""
     return _adapter(kind).json_schema(
-        by_alias=True, mode=mode, ref_template="#/components/schemas/{model}", union_format="any_of"
+        by_alias=True,
+        mode=mode,
+        ref_template="#/components/schemas/{model}",
+        union_format="any_of",
+        schema_generator=DescribingGenerator,
     )
 
 
