@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support import documented_errors
 from wallet_rpc import wire
 from wallet_rpc.edge.parameters import build_binding
+from wallet_rpc.errors import WalletError
 from wallet_rpc.operations.catalogue import OPERATIONS
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -23,7 +25,11 @@ class InProcessClient:
     async def rpc(self, method: str, *params: Any) -> Any:
         """Authorize, decode, run and encode the method, as the endpoint does. Raises: WalletError."""
         operation = METHODS[method]
-        return await self.run(operation, build_binding(operation)(list(params)))
+        try:
+            return await self.run(operation, build_binding(operation)(list(params)))
+        except WalletError as error:
+            documented_errors.check(method, error.code, error.data)
+            raise
 
     async def run(self, operation: Operation[Ports, Any, Any], request: Any) -> Any:
         await operation.authorize(self.ports)

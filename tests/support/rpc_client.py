@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support import schema
+from tests.support import documented_errors, schema
 from tests.support.calls import call_data
 from tests.support.constants import ENTRY_POINT, TOKEN
 
@@ -45,7 +45,11 @@ class Client:
         return self.http.post(self.url, json=body).json()
 
     def rpc(self, method: str, *params: Any) -> Any:
-        result = _result(self.post(_request(method, params)))
+        try:
+            result = _result(self.post(_request(method, params)))
+        except RpcError as error:
+            documented_errors.check(method, error.code, error.data)
+            raise
         schema.check(method, result)
         return result
 

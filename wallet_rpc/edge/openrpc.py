@@ -1,14 +1,13 @@
 """OpenRPC 1.3 document of the JSON-RPC operations.
 
 Everything is generated: parameters from the types that decode requests (lenient), results from the types that encode
-them (strict), and errors from their classes.
+them (strict), and errors from their classes and reasons.
 
 Source: https://spec.open-rpc.org
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
@@ -16,16 +15,8 @@ import yaml
 from pydantic import Field
 
 from wallet_rpc.domain.access import RequiredAccess, Scope
+from wallet_rpc.edge.error_documents import NOTE, ShortList, build_error_components, build_method_errors
 from wallet_rpc.edge.schemas import Json, hoist, request_schema, response_schema
-from wallet_rpc.errors import (
-    Forbidden,
-    InternalError,
-    InvalidParams,
-    RateLimited,
-    Unauthorized,
-    Unavailable,
-    WalletError,
-)
 from wallet_rpc.operations.operation import Credential, Operation
 from wallet_rpc.wire import shape
 
@@ -36,15 +27,6 @@ Examples: TypeAlias = Mapping[str, Sequence[Json]]
 
 OPENRPC = "1.3.2"
 """The version of the OpenRPC specification."""
-COMMON_ERRORS: tuple[type[WalletError], ...] = (
-    Unauthorized,
-    Forbidden,
-    RateLimited,
-    InvalidParams,
-    Unavailable,
-    InternalError,
-)
-"""Errors that every method can return."""
 
 
 @shape
@@ -69,12 +51,11 @@ def build_openrpc(
     for method in methods:
         if examples is not None and method["name"] in examples:
             method["examples"] = list(examples[method["name"]])
-    errors = sorted({error for operation in operations for error in _errors(operation)}, key=lambda e: e.__name__)
     return {
         "openrpc": OPENRPC,
-        "info": {"title": title, "version": version, "license": {"name": "MIT"}},
+        "info": {"title": title, "version": version, "description": NOTE, "license": {"name": "MIT"}},
         "methods": methods,
-        "components": {"schemas": schemas, "errors": {error.__name__: _error(error) for error in errors}},
+        "components": {"schemas": schemas, "errors": build_error_components(operations)},
     }
 
 
@@ -114,7 +95,7 @@ def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
         "paramStructure": "either" if operation.positional else "by-position",
         "params": _parameters(operation, request),
         "result": {"name": "result", **_descriptor(answer)},
-        "errors": [{"$ref": f"#/components/errors/{error.__name__}"} for error in _errors(operation)],
+        "errors": build_method_errors(operation),
     }
 
 
@@ -168,19 +149,6 @@ def _fields(request: Json) -> list[Json]:
     ]
 
 
-def _errors(operation: AnyOperation) -> list[type[WalletError]]:
-    return list(dict.fromkeys((*operation.errors, *COMMON_ERRORS)))
-
-
-def _error(error: type[WalletError]) -> Json:
-    retry = {"retryable": True} if error.retryable else {}
-    return {
-        "code": error.code,
-        "message": inspect.cleandoc(error.__doc__ or error.__name__).splitlines()[0],
-        "data": {"reason": error.default_reason, **retry},
-    }
-
-
 class _Plain(yaml.SafeDumper):
     """A YAML dumper without anchors, which writes a schema again where it occurs again, and with blocks of text."""
 
@@ -192,5 +160,10 @@ class _Plain(yaml.SafeDumper):
         """Write text with several lines as a block, since quoted text repeats its line breaks."""
         return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
+    def represent_short_list(self, items: ShortList) -> yaml.SequenceNode:
+        """Write a list in lines."""
+        return self.represent_sequence("tag:yaml.org,2002:seq", list(map(str, items)), flow_style=True)
+
 
 _Plain.add_representer(str, _Plain.represent_text)
+_Plain.add_representer(ShortList, _Plain.represent_short_list)

@@ -14,6 +14,7 @@ from wallet_rpc.domain.guard import LAST_SECOND
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import SessionKey
 from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedChain
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, NonZeroAddress, SessionId, Uint256, UnixSeconds
@@ -99,6 +100,7 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     (LimitExceeded, UnsupportedChain),
     need=RequiredAccess(scopes=(Scope.SESSIONS_CREATE,)),
     wallets=lambda request: (request.account,),
+    reasons=reasons.GRANT,
     description=(
         "Compile the permissions into the call that installs the session, and return the typed data that grants it. "
         "Nothing is sent to the chain: the session's first operation installs it. The contracts enforce permissions "

@@ -21,6 +21,7 @@ from wallet_rpc.domain.signature import (
     wrap_erc6492,
 )
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, Data, NonZeroAddress
@@ -93,6 +94,7 @@ OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
     "Convert the owner's signature to the account's signature (ERC-1271, ERC-6492).",
     (UnsupportedChain,),
     need=READ_ACCESS,
+    reasons=reasons.MESSAGE,
     description=(
         "Wrap the signature for ERC-1271 verifiers, and by ERC-6492 while the account has no code. The signature is "
         "not verified, because the request does not repeat the message."

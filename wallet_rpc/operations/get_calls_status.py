@@ -226,6 +226,7 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     positional=True,
     is_long=_is_long,
     need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),
+    reasons=("answer_too_large",),
     description=(
         "Read a final status from the stored record, and ask the node for any other. Callers with an API key see "
         "only the calls of their organisation. A call of another server is looked up only for callers without a "

@@ -43,5 +43,6 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     positional=True,
     is_long=lambda _: True,
     need=READ_ACCESS,
+    reasons=("no_quote_provider", "no_quote", "quote_refused", "answer_too_large"),
     description="Ask the quote provider that priced the swap, and return its answer.",
 )

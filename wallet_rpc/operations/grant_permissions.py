@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.domain.erc7715_permission import Erc7715Permission
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
@@ -117,6 +118,7 @@ OPERATION: Operation[Ports, GrantPermissions, PermissionsToSign] = Operation(
     run,
     "Create a session from ERC-7715 permissions; it is granted once the account's owner signs it.",
     GRANT_ERRORS,
+    reasons=reasons.DRAFT_GRANT,
     description=(
         "Read a request in the form of viem and of older drafts of ERC-7715, with several permissions for one "
         "session. The result is not a grant yet: the owner's signature of `signatureRequest`, appended to "

@@ -110,6 +110,7 @@ OPERATION: Operation[Ports, ListAccounts, AccountPage] = Operation(
     run,
     "List the accounts of a signer, oldest first.",
     need=READ_ACCESS,
+    reasons=("cursor_unknown",),
     description=(
         "The list has the accounts that were requested through this server. Pages are stable, because accounts are "
         "only added at the end."

@@ -69,6 +69,8 @@ class Operation(Generic[_C, _Q, _A]):
     """One sentence for the API documents."""
     errors: tuple[type[WalletError], ...] = ()
     """Errors that the operation may raise, in addition to InvalidParams."""
+    reasons: tuple[str, ...] = ()
+    """Reasons that these errors can have here, beyond the default ones and `reasons.EVERY_METHOD`."""
     positional: bool = False
     """False: the parameters are one object, the request. True: they are the request's fields, in order."""
     variadic: bool = False

@@ -52,6 +52,7 @@ from wallet_rpc.errors import (
     ValidationReverted,
     WalletError,
 )
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, ChainId, NonZeroAddress
@@ -259,6 +260,7 @@ OPERATION: Operation[Ports, PrepareCalls, PreparedCalls] = Operation(
     ),
     need=RequiredAccess(scopes=(Scope.TRANSACTIONS_BUILD,)),
     wallets=lambda request: (request.from_,),
+    reasons=reasons.PREPARE,
     description=(
         "Choose nonce and fees, ask the sponsor, estimate the gas in a simulation, and return the unsigned user "
         "operation. Nothing is sent. A request with `key` has the form of ERC-7836, and its result one digest and a "

@@ -16,6 +16,7 @@ from wallet_rpc.domain.deferred_action import DEFERRED_ACTION_TYPE
 from wallet_rpc.domain.signature import REPLAY_SAFE_TYPE, Domain, domain_separator, replay_safe_typed_data
 from wallet_rpc.domain.typed_data import HashedTypedData, domain_chain_id
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, Hash32, NonZeroAddress
@@ -122,6 +123,7 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     need=READ_ACCESS,
     is_long=lambda _: True,
     has_own_limits=True,
+    reasons=(*reasons.MESSAGE, "not_a_message", "typed_data_malformed", "typed_data_too_large"),
     description=(
         "For an account contract, bind the message to account and chain, so that other accounts reject the "
         "signature. A deferred action is rejected, because its signature would grant a session."

@@ -13,6 +13,7 @@ from pydantic import Field
 from wallet_rpc.domain.erc7715_permission import Erc7715Permission
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.errors import InvalidParams
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
@@ -157,6 +158,7 @@ OPERATION: Operation[Ports, Any, tuple[PermissionToSign, ...]] = Operation(
     "Create a session for each ERC-7715 permission; it is granted once the account's owner signs it.",
     GRANT_ERRORS,
     variadic=True,
+    reasons=reasons.DRAFT_GRANT,
     description=(
         "Read requests in the form of newer drafts of ERC-7715, with one session for each. The results are not "
         "grants yet: the owner's signature of `signatureRequest`, appended to `context`, makes the context for "

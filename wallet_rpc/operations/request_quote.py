@@ -26,7 +26,7 @@ from wallet_rpc.domain.prepared import (
 from wallet_rpc.domain.quote import Quote, QuotedSwap, Swap
 from wallet_rpc.domain.requested_call import RequestedCall, to_calls, to_requested_calls
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
-from wallet_rpc.operations import prepare_calls
+from wallet_rpc.operations import prepare_calls, reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports, Quotes
 from wallet_rpc.primitives import ChainId, Data
@@ -191,6 +191,15 @@ OPERATION: Operation[Ports, UndecodedRequest, QuotedCalls] = Operation(
     "Price a swap and prepare its calls; rejected when no quote provider is configured.",
     prepare_calls.OPERATION.errors,
     need=READ_ACCESS,
+    reasons=(
+        *reasons.PREPARE,
+        "no_quote_provider",
+        "no_quote",
+        "post_calls_across_chains",
+        "quote_refused",
+        "slippage_too_high",
+        "swap_amount",
+    ),
     description=(
         "Ask the configured quote provider for the price and the calls of a swap. With `returnRawCalls` the calls "
         "are returned as they are, else `wallet_prepareCalls` prepares them. The provider decides on the price "

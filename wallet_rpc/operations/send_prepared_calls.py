@@ -48,6 +48,7 @@ from wallet_rpc.errors import (
     ValidationReverted,
     WalletError,
 )
+from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
@@ -244,6 +245,7 @@ OPERATION: Operation[Ports, Any, SentCalls] = Operation(
     ),
     need=RequiredAccess(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
     wallets=senders,
+    reasons=reasons.SEND,
     description=(
         "Verify the signature and store the call, then deliver it to the bundlers until its state is final. The id "
         "is returned once the call is stored. A request with `context` and without `type` has the form of ERC-7836."
