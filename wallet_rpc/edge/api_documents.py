@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 from wallet_rpc import __version__
 from wallet_rpc.edge import openapi
-from wallet_rpc.edge.openrpc import AnyOperation, add_discovery, to_yaml
+from wallet_rpc.edge.openrpc import AnyOperation, Examples, add_discovery, to_yaml
 from wallet_rpc.edge.schemas import Json
 from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
+
+EXAMPLES = Path(__file__).with_name("openrpc_examples.json")
+"""The examples of each method: requests of the tests, and the results of a server (`tests/documents/examples.py`)."""
 
 
 @cache
 def rpc_with_document() -> tuple[Sequence[AnyOperation], Json]:
     """Return the JSON-RPC operations, `rpc.discover` included, and their OpenRPC document."""
-    return add_discovery(OPERATIONS, version=__version__)
+    examples: Examples = json.loads(EXAMPLES.read_text("utf-8"))
+    return add_discovery(OPERATIONS, version=__version__, examples=examples)
 
 
 @cache

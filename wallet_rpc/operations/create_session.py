@@ -13,7 +13,7 @@ from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.guard import LAST_SECOND
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import SessionKey
-from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedChain
+from wallet_rpc.errors import InvalidParams, LimitExceeded, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -97,7 +97,7 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     CreatedSession,
     run,
     "Create a session that lets a key act for an account within permissions, once the account's owner signs the grant.",
-    (LimitExceeded, UnsupportedChain),
+    (LimitExceeded, UnsupportedChain, UnreadableAnswer),
     need=RequiredAccess(scopes=(Scope.SESSIONS_CREATE,)),
     wallets=lambda request: (request.account,),
     reasons=reasons.GRANT,

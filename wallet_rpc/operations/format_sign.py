@@ -20,7 +20,7 @@ from wallet_rpc.domain.signature import (
     normalize_key_signature,
     wrap_erc6492,
 )
-from wallet_rpc.errors import InvalidParams, UnsupportedChain
+from wallet_rpc.errors import InvalidParams, LimitExceeded, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -92,7 +92,7 @@ OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
     FormattedSign,
     run,
     "Convert the owner's signature to the account's signature (ERC-1271, ERC-6492).",
-    (UnsupportedChain,),
+    (UnsupportedChain, UnreadableAnswer, LimitExceeded),
     need=READ_ACCESS,
     reasons=reasons.MESSAGE,
     description=(

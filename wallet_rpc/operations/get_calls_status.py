@@ -24,7 +24,7 @@ from wallet_rpc.domain.prepared import (
     parse_call_id,
 )
 from wallet_rpc.domain.receipt import EncodedReceipt
-from wallet_rpc.errors import UnknownBundle
+from wallet_rpc.errors import LimitExceeded, UnknownBundle
 from wallet_rpc.operations.access_control import is_of_caller
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, PendingOperation, Ports
@@ -222,7 +222,7 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     CallsStatus,
     run,
     "Get the status of sent calls by the id that wallet_sendPreparedCalls returned.",
-    (UnknownBundle,),
+    (UnknownBundle, LimitExceeded),
     positional=True,
     is_long=_is_long,
     need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),

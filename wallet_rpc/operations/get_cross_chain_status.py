@@ -5,7 +5,7 @@ from __future__ import annotations
 from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.prepared import NestedCallId
 from wallet_rpc.domain.quote import SwapOutcome
-from wallet_rpc.errors import UnknownBundle, UnsupportedCapability
+from wallet_rpc.errors import LimitExceeded, UnknownBundle, UnsupportedCapability
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.operations.request_quote import provider_of
 from wallet_rpc.ports import Ports
@@ -39,10 +39,10 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     SwapOutcome,
     run,
     "Get the status of a swap; rejected when no quote provider is configured.",
-    (UnknownBundle, UnsupportedCapability),
+    (UnknownBundle, UnsupportedCapability, LimitExceeded),
     positional=True,
     is_long=lambda _: True,
     need=READ_ACCESS,
-    reasons=("no_quote_provider", "no_quote", "quote_refused", "answer_too_large"),
+    reasons=("no_quote_provider", "answer_too_large"),
     description="Ask the quote provider that priced the swap, and return its answer.",
 )

@@ -15,7 +15,7 @@ from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.deferred_action import DEFERRED_ACTION_TYPE
 from wallet_rpc.domain.signature import REPLAY_SAFE_TYPE, Domain, domain_separator, replay_safe_typed_data
 from wallet_rpc.domain.typed_data import HashedTypedData, domain_chain_id
-from wallet_rpc.errors import InvalidParams, UnsupportedChain
+from wallet_rpc.errors import InvalidParams, LimitExceeded, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -119,7 +119,7 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     PreparedSign,
     run,
     "Get the payload that the owner's key signs for a message of the account; pass the signature to wallet_formatSign.",
-    (UnsupportedChain,),
+    (UnsupportedChain, UnreadableAnswer, LimitExceeded),
     need=READ_ACCESS,
     is_long=lambda _: True,
     has_own_limits=True,

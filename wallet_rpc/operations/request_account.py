@@ -18,7 +18,6 @@ from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY, SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.ports.storage import SignerAccounts
@@ -211,7 +210,7 @@ OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
     "Get the smart account of a signer, creating it on first use; the same signer gets the same account.",
     need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ,)),
     wallets=_wallets,
-    reasons=("account_type_not_supported", "unknown_account", *reasons.ACCOUNT),
+    reasons=("account_type_not_supported", "unknown_account"),
     description=(
         "Select the account by `id`, by the hint's kind and salt, or as the signer's first one; add it if it is "
         "unknown. Nothing is sent to the chain: the account is deployed by its first user operation."

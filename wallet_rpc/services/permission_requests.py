@@ -14,7 +14,14 @@ from wallet_rpc.domain.context import RemoteContext, format_context
 from wallet_rpc.domain.erc7715_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.domain.user_operation import Factory
-from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedCapability, UnsupportedChain, WalletError
+from wallet_rpc.errors import (
+    InvalidParams,
+    LimitExceeded,
+    UnreadableAnswer,
+    UnsupportedCapability,
+    UnsupportedChain,
+    WalletError,
+)
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds, preview
 from wallet_rpc.services.account_facts import chain_of, read_delegated_facts
@@ -22,7 +29,12 @@ from wallet_rpc.services.session_creation import NewSession, SignTypedData, crea
 from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.wire import decode, strict_shape
 
-GRANT_ERRORS: tuple[type[WalletError], ...] = (UnsupportedCapability, UnsupportedChain, LimitExceeded)
+GRANT_ERRORS: tuple[type[WalletError], ...] = (
+    UnsupportedCapability,
+    UnsupportedChain,
+    LimitExceeded,
+    UnreadableAnswer,
+)
 """Errors that granting may raise, in addition to InvalidParams."""
 
 

@@ -1,0 +1,1 @@
+"""The documents for machines: examples of every method, and the official tools of their formats."""
