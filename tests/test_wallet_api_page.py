@@ -46,21 +46,20 @@ def field_names(schema: Any) -> Iterator[str]:
                 yield from field_names(inner)
 
 
-def reasons(tree: ast.AST) -> Iterator[str]:
-    """Yield the reasons in code: `reason=…`, `default_reason = …`, and arguments of `_rejection(…)`."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.keyword(arg="reason", value=value):
-                raised: list[ast.expr] = [value]
-            case ast.Assign(targets=[ast.Name(id="default_reason" | "reason")], value=value):
-                raised = [value]
-            case ast.Call(func=ast.Name(id="_rejection" | "_refusal_error"), args=args):
-                raised = args
-            case _:
-                continue
-        for constant in (inner for one in raised for inner in ast.walk(one) if isinstance(inner, ast.Constant)):
-            if isinstance(constant.value, str) and WORD.fullmatch(constant.value):
-                yield constant.value
+def reasons(node: ast.AST) -> Iterator[str]:
+    """Yield the reasons in a part of the code: `reason=…`, `default_reason = …`, and arguments of `_rejection(…)`."""
+    match node:
+        case ast.keyword(arg="reason", value=value):
+            raised: list[ast.expr] = [value]
+        case ast.Assign(targets=[ast.Name(id="default_reason" | "reason")], value=value):
+            raised = [value]
+        case ast.Call(func=ast.Name(id="_rejection" | "_refusal_error"), args=args):
+            raised = args
+        case _:
+            return
+    for constant in (inner for one in raised for inner in ast.walk(one) if isinstance(inner, ast.Constant)):
+        if isinstance(constant.value, str) and WORD.fullmatch(constant.value):
+            yield constant.value
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -71,7 +70,8 @@ def test_a_method_has_a_section_that_names_each_of_its_fields(operation: Operati
 
 def test_every_reason_is_documented_on_a_page() -> None:
     sources = [path for path in (ROOT / "wallet_rpc").rglob("*.py") if EMBEDDED not in path.parents]
-    raised = {reason for path in sources for reason in reasons(ast.parse(path.read_text()))}
+    nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text())))
+    raised = {reason for node in nodes for reason in reasons(node)}
     documented = {word for page in SPECS.glob("*.md") for word in words(page.read_text())}
     assert {"stale_nonce", "session_expired", "zero_address", "allowance_missing"} <= raised
     assert raised - documented == set()

@@ -27,8 +27,8 @@ from wallet_rpc.domain.access import ApiKey, KeyId
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
 from wallet_rpc.edge.chain_choice import RequestRecorder, bind_chain, record_requests, route_by_chain
-from wallet_rpc.edge.health import document_route, health_routes
-from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.health import OPENAPI_PATH, document_route, health_routes
+from wallet_rpc.edge.http import CHAIN_PATH, build_app, wallet_handlers
 from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
 from wallet_rpc.edge.request_context import LOCAL_CALLER, current_context
 from wallet_rpc.edge.rest import RestApi
@@ -149,11 +149,11 @@ def _build_app(
         deadline_seconds=settings.deadline_seconds,
         disabled={} if has_tokens else dict.fromkeys(TOKEN_PATHS, _TOKENS_DISABLED),
     )
-    routes = [*health_routes(states), document_route(openrpc), document_route(openapi, "/openapi.json")]
+    routes = [*health_routes(states), document_route(openrpc), document_route(openapi, OPENAPI_PATH)]
     handlers = wallet_handlers(dispatcher.dispatch)
-    handlers |= {f"/chain/{chain_id}": bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
+    handlers |= {CHAIN_PATH.format(id=chain_id): bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
     for chain_id, handler in ({} if embedded is None else embedded.handlers).items():
-        handlers[f"/chain/{chain_id}"] = auth.require_write_access(record_requests(chain_id, handler, record))
+        handlers[CHAIN_PATH.format(id=chain_id)] = auth.require_write_access(record_requests(chain_id, handler, record))
     sources = sources_of(settings, options.auth)
     mounts = rest.build_mounts(sources.origins)
     return build_app(handlers, routes=routes, authenticate=auth.authenticate, mounts=mounts, sources=sources)

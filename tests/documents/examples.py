@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
@@ -71,8 +72,9 @@ def record() -> dict[str, list[Json]]:
     """Send a request to every method of a new server, and return the examples by method."""
     with serve_quotes() as provider:
         provider.quotes({"to": TOKEN, "data": "0x"}, callId="0x" + "ab" * 65)
-        with run_dev_server(settings=Settings(quote_url=provider.url)) as url:
-            recorder = Recorder(Client(url))
+        settings = Settings(quote_url=provider.url)
+        with run_dev_server(settings=settings) as url, httpx2.Client(timeout=30) as http:
+            recorder = Recorder(Client(url, http=http))
             owner: LocalAccount = Account.from_key(vector("permissions", "perm-0000")["in"]["ownerKey"])
             session: LocalAccount = Account.from_key(vector("signatures", "signatures-0000")["signerKey"])
             wallet = Wallet(recorder.client, owner).fund()

@@ -53,15 +53,22 @@ def test_the_document_is_deterministic() -> None:
     assert json.dumps(build_openapi(OPERATIONS, version="0.1.0")) == json.dumps(DOCUMENT)
 
 
-def test_each_operation_is_at_its_first_path_under_its_verb() -> None:
+def test_each_operation_is_at_each_of_its_paths_under_its_verb() -> None:
     assert {path: list(verbs) for path, verbs in DOCUMENT["paths"].items()} == {
         "/v1/organizations/{orgId}/things": ["post", "get"],
         "/v1/organizations/{orgId}/things/{id}": ["delete"],
         TOKENS: ["post"],
         f"{TOKENS}/{{id}}": ["delete"],
         f"{TOKENS}/me": ["get"],
+        "/v1/things": ["post"],
+        "/v1/things/{id}": ["delete"],
+        "/v1/things/me": ["get"],
     }
-    assert list(OPERATION_ITEMS) == ["makeThing", "listThings", "dropThing", "mintToken", "dropToken", "showToken"]
+    tokens = [name + alias for name in ("mintToken", "dropToken", "showToken") for alias in ("", "Alias")]
+    assert sorted(OPERATION_ITEMS) == sorted(["makeThing", "listThings", "dropThing", *tokens])
+    alias, first = OPERATION_ITEMS["dropTokenAlias"], OPERATION_ITEMS["dropToken"]
+    assert alias["responses"] == first["responses"]
+    assert alias["description"] == f"{first['description']} The same as at `{TOKENS}/{{id}}`."
 
 
 def test_parameters_are_described_by_their_location() -> None:
@@ -149,11 +156,11 @@ def test_an_error_response_lists_its_codes_and_headers() -> None:
     assert list(unknown["headers"]) == ["X-Request-Id", "WWW-Authenticate"]
     error, codes = limited["content"]["application/json"]["schema"]["allOf"]
     assert error == {"$ref": "#/components/schemas/OrganizationError"}
-    assert codes == {"properties": {"code": {"enum": [429001]}}}
-    assert unknown["content"]["application/json"]["schema"]["allOf"][1] == {
-        "properties": {"statusCode": {"const": 401}}
-    }
-    assert away["content"]["application/json"]["schema"]["allOf"][1] == {"properties": {"code": {"enum": [503000]}}}
+    described = {"enum": [429001], "description": "Status and cause.\n\n`429001`: rate_limited."}
+    assert codes == {"properties": {"code": described}}
+    (status,) = unknown["content"]["application/json"]["schema"]["allOf"][1]["properties"].values()
+    assert status == {"const": 401, "description": "HTTP status of the response."}
+    assert away["content"]["application/json"]["schema"]["allOf"][1]["properties"]["code"]["enum"] == [503000]
 
 
 def test_keys_have_two_security_schemes_and_tokens_one() -> None:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import Field
 
 from tests.edge.sample import ADDRESS, OPERATIONS, Journal, Nothing, ask, request
-from wallet_rpc.edge.openrpc import META_SCHEMA, add_discovery, build_openrpc, to_yaml
+from wallet_rpc.edge.openrpc import add_discovery, build_openrpc, to_yaml
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Wei
 from wallet_rpc.wire import shape
@@ -34,12 +34,12 @@ def _validator(schema: Any) -> Draft202012Validator:
 def test_every_reference_resolves() -> None:
     references = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
 
-    for reference in references - {META_SCHEMA}:
+    for reference in references:
         found: Any = DOCUMENT
         for step in reference.removeprefix("#/").split("/"):
             found = found[step]
         assert isinstance(found, dict)
-    assert len(references) > 5
+    assert references == {"#/components/schemas/Call", "#/components/schemas/CallInput"}
 
 
 def test_every_schema_is_a_schema() -> None:
@@ -107,16 +107,30 @@ def test_a_type_read_more_leniently_than_written_has_two_schemas() -> None:
     assert "anyOf" not in schemas["Call"]["properties"]["data"]
 
 
-def test_errors_are_those_of_the_operation_and_the_common_ones() -> None:
-    names = [error["$ref"].split("/")[-1] for error in METHODS["send"]["errors"]]
+def test_errors_are_those_of_the_operation_and_the_common_ones_one_for_each_code() -> None:
+    errors = {error["code"]: error for error in METHODS["send"]["errors"]}
 
-    common = ["Unauthorized", "Forbidden", "RateLimited", "InvalidParams", "Unavailable", "InternalError"]
-    assert names == ["ExecutionReverted", "Rejected", *common]
-    assert DOCUMENT["components"]["errors"]["ExecutionReverted"] == {
+    assert list(errors) == [-32521, -32000, 4100, -32005, -32602, -32603]
+    assert errors[-32521] == {
         "code": -32521,
         "message": "The calls of the operation revert (ERC-7769); nothing was sent.",
-        "data": {"reason": "execution_reverted"},
+        "data": {"reasons": ["execution_reverted"]},
     }
+    assert errors[-32000]["data"]["reasons"] == ["precheck_failed"]
+    assert "key_scope" in errors[4100]["data"]["reasons"]
+    assert set(errors[-32602]["data"]["reasons"]) >= {"invalid_params", "unknown_member"}
+    assert {"deadline", "shutting_down"} <= set(errors[-32603]["data"]["retryable"])
+    assert "internal_error" not in errors[-32603]["data"]["retryable"]
+
+
+def test_each_reason_of_an_error_is_explained() -> None:
+    components = {error["code"]: error for error in DOCUMENT["components"]["errors"].values()}
+
+    assert {-32700, -32600, -32601} <= components.keys()  # of requests that reach no method
+    assert len(components) == len(DOCUMENT["components"]["errors"])
+    for method in METHODS.values():
+        for error in method["errors"]:
+            assert set(error["data"]["reasons"]) <= components[error["code"]]["data"]["reasons"].keys()
 
 
 async def test_a_real_request_and_response_match_the_document() -> None:

@@ -75,7 +75,7 @@ class UserOperationJson:
     call_data: Data
     """Call to the account, which executes the calls."""
     call_gas_limit: Gas
-    """Gas limit of the calls."""
+    """Maximum gas that the calls themselves may use."""
     verification_gas_limit: Gas
     """Gas limit of deployment and validation."""
     pre_verification_gas: Gas

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from wallet_rpc import __version__
-from wallet_rpc.edge import openapi
+from wallet_rpc.edge import openapi, server_paths
 from wallet_rpc.edge.openrpc import AnyOperation, Examples, add_discovery, to_yaml
 from wallet_rpc.edge.schemas import Json
 from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
@@ -28,7 +28,9 @@ def rpc_with_document() -> tuple[Sequence[AnyOperation], Json]:
 def rest_with_document(*, has_tokens: bool) -> tuple[Sequence[AnyOperation], Json]:
     """Return the REST operations, with or without those for session tokens, and their OpenAPI document."""
     operations = rest_operations(has_tokens=has_tokens)
-    return operations, openapi.build_openapi(operations, version=__version__)
+    components = {"schemas": server_paths.SCHEMAS, "responses": server_paths.RESPONSES}
+    paths = server_paths.build_server_paths()
+    return operations, openapi.build_openapi(operations, version=__version__, paths=paths, components=components)
 
 
 def openrpc_yaml() -> str:

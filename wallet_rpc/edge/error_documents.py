@@ -71,7 +71,7 @@ def build_error_components(operations: Iterable[Operation[Any, Any, Any]]) -> Js
         component = _build_error(group, meanings)
         component["data"]["reasons"] = meanings
         if SponsorshipFailed in group:
-            component["data"]["why"] = ShortList(PolicyDenialReason)
+            component["data"]["why"] = ShortList(str(one) for one in PolicyDenialReason)
         components[_base_of(group).__name__] = component
     return dict(sorted(components.items()))
 

@@ -21,6 +21,8 @@ States: TypeAlias = Callable[[], Mapping[str, str]]
 
 HEALTH_PATH = "/health"
 READY_PATH = "/ready"
+OPENRPC_PATH = "/openrpc.json"
+OPENAPI_PATH = "/openapi.json"
 
 
 def health_routes(states: States) -> list[Route]:
@@ -43,7 +45,7 @@ def health_routes(states: States) -> list[Route]:
     return [Route(HEALTH_PATH, health, methods=["GET"]), Route(READY_PATH, ready, methods=["GET"])]
 
 
-def document_route(document: Mapping[str, Any], path: str = "/openrpc.json") -> Route:
+def document_route(document: Mapping[str, Any], path: str = OPENRPC_PATH) -> Route:
     """Build the `GET` route of a document, which is serialized once."""
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 

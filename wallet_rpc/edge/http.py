@@ -28,6 +28,8 @@ from wallet_rpc.errors import InvalidRequest
 
 WALLET_PATHS = ("/", "/v2", "/v2/{key}")
 """The paths to which the official clients post."""
+CHAIN_PATH = "/chain/{id}"
+"""The path of each chain's own methods."""
 PREFLIGHT_SECONDS = 86_400
 """The time that a browser may cache a CORS preflight; browsers have a lower limit of their own."""
 ALL_ORIGINS = Origins()

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from wallet_rpc.edge.error_formats import ERROR_TYPES, ORGANIZATION_CODES
-from wallet_rpc.edge.openrpc import AnyOperation
+from wallet_rpc.edge.openrpc import AnyOperation, describe_operation
 from wallet_rpc.edge.rest import ORGANIZATION_HEADER, group_by_path, rest_of
-from wallet_rpc.edge.schemas import REF, Json, drop_null, hoist, request_schema, response_schema
+from wallet_rpc.edge.schemas import REF, Json, describe_schema, drop_null, hoist, request_schema, response_schema
 from wallet_rpc.operations.operation import Credential, ErrorFormat, RestRoute
 
 OPENAPI = "3.1.1"
@@ -46,9 +46,19 @@ _SECURITY: dict[Credential, list[Json]] = {
     Credential.TOKEN: [{"sessionToken": []}],
 }
 _SCHEMES: Json = {
-    "bearerKey": {"type": "http", "scheme": "bearer", "description": "An API key."},
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "An API key."},
-    "sessionToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A session token."},
+    "bearerKey": {"type": "http", "scheme": "bearer", "description": "The key of an organisation, `wrk_…`."},
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Api-Key",
+        "description": "The same key, in a header of its own.",
+    },
+    "sessionToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token for one wallet, which an API key created.",
+    },
 }
 _NUMBER: Json = {"type": "integer", "minimum": 0}
 _HEADERS: Json = {
@@ -63,13 +73,25 @@ _HEADERS: Json = {
     },
     "X-RateLimit-Remaining": {"description": "The number of requests left in that window.", "schema": _NUMBER},
     "Retry-After": {"description": "The time to wait, in seconds.", "required": True, "schema": _NUMBER},
-    "WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}},
+    "WWW-Authenticate": {
+        "description": "The kind of credential that the path accepts.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    },
 }
 
 
-def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc") -> Json:
-    """Build the document of the operations, each at its first path.
+def build_openapi(
+    operations: Sequence[AnyOperation],
+    *,
+    version: str,
+    title: str = "wallet-rpc",
+    paths: Json | None = None,
+    components: Json | None = None,
+) -> Json:
+    """Build the document of the operations, at each of their paths.
 
+    `paths` are the server's other paths, and `components` the schemas and responses that they refer to.
     Raises: ValueError as `rest.group_by_path` does, and when two different types have the same name.
     """
     group_by_path(operations)
@@ -79,14 +101,19 @@ def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: st
     schemas = hoist(requests, [*answers, *errors.values()])
     if clash := schemas.keys() & errors.keys():
         raise ValueError(f"two types of one name: {', '.join(sorted(clash))}")
-    paths: Json = {}
-    responses: Json = {}
+    paths = {} if paths is None else paths
+    components = {"schemas": {}, "responses": {}} if components is None else components
+    responses: Json = {**components["responses"]}
     for operation, request, answer in zip(operations, requests, answers, strict=True):
         rest = rest_of(operation)
         statuses = _statuses(rest)
         refs = {str(status): {"$ref": f"#/components/responses/{rest.error_format}{status}"} for status in statuses}
-        entry = {**_operation(operation, request), "responses": {"200": _response(200, answer), **refs}}
-        paths.setdefault(rest.paths[0], {})[rest.verb.lower()] = entry
+        for position, path in enumerate(rest.paths):
+            entry = _operation(operation, request, position)
+            paths.setdefault(path, {})[rest.verb.lower()] = {
+                **entry,
+                "responses": {"200": _response(200, answer), **refs},
+            }
         for status in statuses:
             responses[f"{rest.error_format}{status}"] = _response(status, _error(status, rest.error_format))
     return {
@@ -94,7 +121,7 @@ def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: st
         "info": {"title": title, "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
         "paths": paths,
         "components": {
-            "schemas": dict(sorted({**schemas, **errors}.items())),
+            "schemas": dict(sorted({**schemas, **errors, **components["schemas"]}.items())),
             "responses": dict(sorted(responses.items())),
             "headers": _HEADERS,
             "securitySchemes": _SCHEMES,
@@ -102,10 +129,12 @@ def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: st
     }
 
 
-def _operation(operation: AnyOperation, request: Json) -> Json:
+def _operation(operation: AnyOperation, request: Json, position: int) -> Json:
+    """Describe an operation at the path with this position; the name of a further path ends in `Alias`."""
     rest = rest_of(operation)
     fields = request.get("properties", {})
-    in_path = _PARAMETER.findall(rest.paths[0])
+    in_path = _PARAMETER.findall(rest.paths[position])
+    alias = f" The same as at `{rest.paths[0]}`." if position > 0 else ""
     others = {name: schema for name, schema in fields.items() if name not in in_path}
     has_body = rest.most_bytes is not None
     required = request.get("required", [])
@@ -115,8 +144,9 @@ def _operation(operation: AnyOperation, request: Json) -> Json:
     if not has_body:
         parameters += [_query_parameter(name, schema, name in required) for name, schema in others.items()]
     entry: Json = {
-        "operationId": operation.name,
+        "operationId": operation.name + "Alias" * position,
         "summary": operation.summary,
+        "description": describe_operation(operation) + alias,
         "tags": [rest.error_format.value],
         "security": _SECURITY[rest.credential],
         "parameters": parameters,
@@ -146,10 +176,14 @@ def _response(status: int, schema: Json) -> Json:
 def _error(status: int, error_format: ErrorFormat) -> Json:
     """Build the schema of an error format's body, narrowed to the codes of a status."""
     if error_format is ErrorFormat.ORGANIZATION:
-        codes = sorted({code for code in ORGANIZATION_CODES.values() if code // 1000 == status}) or [status * 1000]
-        narrowed: Json = {"code": {"enum": codes}}
+        reasons: dict[int, list[str]] = {}
+        for reason, code in ORGANIZATION_CODES.items():
+            reasons.setdefault(code, []).append(reason)
+        codes = sorted(code for code in reasons if code // 1000 == status) or [status * 1000]
+        causes = [f"`{code}`: {', '.join(reasons.get(code, ['any cause']))}." for code in codes]
+        narrowed: Json = {"code": {"enum": codes, "description": "\n\n".join(["Status and cause.", *causes])}}
     else:
-        narrowed = {"statusCode": {"const": status}}
+        narrowed = {"statusCode": {"const": status, "description": "HTTP status of the response."}}
     return {"allOf": [{"$ref": f"{REF}{ERROR_TYPES[error_format].__name__}"}, {"properties": narrowed}]}
 
 
@@ -158,15 +192,16 @@ def _json(schema: Json) -> Json:
 
 
 def _path_parameter(name: str, schema: Json | None) -> Json:
-    path_schema = {"type": "string", "minLength": 1} if schema is None else drop_null(schema)
-    return {"name": name, "in": "path", "required": True, "schema": path_schema}
+    organization = {"type": "string", "minLength": 1, "description": "Id of the caller's organisation."}
+    path_schema = organization if schema is None else drop_null(schema)
+    return {"name": name, "in": "path", "required": True, **describe_schema(path_schema)}
 
 
 def _query_parameter(name: str, schema: Json, required: bool) -> Json:
     query_schema = drop_null(schema)
     if schema.get("default") is not None:
         query_schema["default"] = schema["default"]
-    return {"name": name, "in": "query", "required": required, "schema": query_schema}
+    return {"name": name, "in": "query", "required": required, **describe_schema(query_schema)}
 
 
 def _organization_header() -> Json:

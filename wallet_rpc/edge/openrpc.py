@@ -16,7 +16,7 @@ from pydantic import Field
 
 from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.edge.error_documents import NOTE, ShortList, build_error_components, build_method_errors
-from wallet_rpc.edge.schemas import Json, hoist, request_schema, response_schema
+from wallet_rpc.edge.schemas import Json, describe_schema, hoist, request_schema, response_schema
 from wallet_rpc.operations.operation import Credential, Operation
 from wallet_rpc.wire import shape
 
@@ -94,7 +94,7 @@ def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
         "description": describe_operation(operation),
         "paramStructure": "either" if operation.positional else "by-position",
         "params": _parameters(operation, request),
-        "result": {"name": "result", **_descriptor(answer)},
+        "result": {"name": "result", **describe_schema(answer)},
         "errors": build_method_errors(operation),
     }
 
@@ -116,12 +116,6 @@ def _describe_access(operation: AnyOperation) -> str:
     return f"{key}; session tokens need the scope {' or '.join(f'`{scope}`' for scope in need.scopes)}."
 
 
-def _descriptor(schema: Json) -> Json:
-    """Return a schema as a part of a content descriptor, which repeats the schema's description."""
-    described = {"description": schema["description"]} if "description" in schema else {}
-    return {**described, "schema": schema}
-
-
 def _parameters(operation: AnyOperation, request: Json) -> list[Json]:
     if operation.variadic:
         return [_repeated_parameter(request)]
@@ -138,13 +132,13 @@ def _repeated_parameter(request: Json) -> Json:
 
 def _single_parameter(request: Json) -> Json:
     """Describe the one parameter of an operation that takes an object; `params` may be that object itself."""
-    return {"name": "request", "required": True, **_descriptor(request)}
+    return {"name": "request", "required": True, **describe_schema(request)}
 
 
 def _fields(request: Json) -> list[Json]:
     required = request.get("required", [])
     return [
-        {"name": name, "required": name in required, **_descriptor(schema)}
+        {"name": name, "required": name in required, **describe_schema(schema)}
         for name, schema in request.get("properties", {}).items()
     ]
 

@@ -102,6 +102,12 @@ def drop_null(field: Json) -> Json:
             return {**rest, "anyOf": kinds}
 
 
+def describe_schema(schema: Json) -> Json:
+    """Return a schema as a part of a parameter or a result, which repeats the schema's description."""
+    described = {"description": schema["description"]} if "description" in schema else {}
+    return {**described, "schema": schema}
+
+
 def _take_defaults(read: Any, written: Any) -> None:
     """Replace each default in `read` with the default at the same path in `written`, or remove it without one."""
     for key, value in list(_items(read)):

@@ -71,6 +71,7 @@ class StatusData(OperationData):
     attempts: int | None = None
     """The number of attempts to deliver the call."""
     pending_bundle: PendingBundle | None = None
+    """The bundler's transaction with the call, while it is in no block."""
     pending_reason: PendingReason | None = None
     """Why the call is not included yet, where more is known than that it waits."""
     replacement: PreparedUserOperation | None = None
