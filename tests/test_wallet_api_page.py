@@ -15,7 +15,7 @@ from wallet_rpc.operations.operation import Operation
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "specs"
 CODE = re.compile(r"`([^`\n]+)`")
-WORD = re.compile(r"[a-z0-9_]+")
+WORD = re.compile(r"[a-z][a-z0-9_]*")
 EMBEDDED = ROOT / "wallet_rpc" / "devchain"
 """Package of the embedded node. Its reasons are a node's, which the wallet translates like those of any node."""
 

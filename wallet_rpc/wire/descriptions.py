@@ -48,7 +48,7 @@ class DescribingGenerator(GenerateJsonSchema):
             described = written.get("$defs", {}).get(name)
             docstrings = _find_docstrings(kind)
             meanings = [f"`{one.value}`: {docstrings[one.name]}" for one in kind if one.name in docstrings]
-            if described is not None:
+            if described is not None and meanings:
                 described["description"] = "\n\n".join([described["description"], *meanings])
         return written
 
