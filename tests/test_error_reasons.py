@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from tests.test_wallet_api_page import reasons
+from tests.test_wallet_api_page import WORD, reasons
 from wallet_rpc import errors
 from wallet_rpc.edge.error_documents import build_method_errors
 from wallet_rpc.errors.reasons import REASONS
@@ -67,7 +67,7 @@ def test_a_reason_is_listed_for_the_class_that_is_raised_with_it() -> None:
         for keyword in call.keywords
         if keyword.arg == "reason"
         for constant in ast.walk(keyword.value)
-        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str) and WORD.fullmatch(constant.value)
     }
 
     assert len(raised) > 100

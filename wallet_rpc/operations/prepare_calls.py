@@ -262,7 +262,7 @@ OPERATION: Operation[Ports, PrepareCalls, PreparedCalls] = Operation(
     ),
     need=RequiredAccess(scopes=(Scope.TRANSACTIONS_BUILD,)),
     wallets=lambda request: (request.from_,),
-    reasons=reasons.PREPARE,
+    reasons=reasons.PREPARE_CALLS,
     description=(
         "Choose nonce and fees, ask the sponsor, estimate the gas in a simulation, and return the unsigned user "
         "operation. Nothing is sent. A request with `key` has the form of ERC-7836, and its result one digest and a "

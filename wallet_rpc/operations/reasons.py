@@ -81,7 +81,7 @@ SESSION = (
 """Reasons of operations that act with the authority of an owner or a session."""
 KEY = ("key_mismatch", "public_key_malformed", "key_type_not_supported", "prehash_not_supported")
 """Reasons of operations in the form of ERC-7836."""
-BUNDLER = (
+USED_BUNDLER = (
     "bundler_rate_limited",
     "bundler_refused",
     "replacement_underpriced",
@@ -94,10 +94,10 @@ BUNDLER = (
     "too_low",
 )
 """Reasons of operations that pass a user operation to a bundler."""
-PREPARE = (
+PREPARE_CALLS = (
     *SESSION,
     *KEY,
-    *BUNDLER,
+    *USED_BUNDLER,
     "two_signatures",
     "call_on_another_chain",
     "delegation_not_enabled",
@@ -127,10 +127,10 @@ PREPARE = (
     "token_price_changed",
 )
 """Reasons of operations that prepare calls."""
-SEND = (
+SEND_CALLS = (
     *SESSION,
     *KEY,
-    *BUNDLER,
+    *USED_BUNDLER,
     "array_not_supported",
     "delegation_alone",
     "delegation_not_enabled",

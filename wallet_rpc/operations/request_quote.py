@@ -192,7 +192,7 @@ OPERATION: Operation[Ports, UndecodedRequest, QuotedCalls] = Operation(
     prepare_calls.OPERATION.errors,
     need=READ_ACCESS,
     reasons=(
-        *reasons.PREPARE,
+        *reasons.PREPARE_CALLS,
         "no_quote_provider",
         "no_quote",
         "post_calls_across_chains",

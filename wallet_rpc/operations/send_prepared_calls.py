@@ -247,7 +247,7 @@ OPERATION: Operation[Ports, Any, SentCalls] = Operation(
     ),
     need=RequiredAccess(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
     wallets=senders,
-    reasons=reasons.SEND,
+    reasons=reasons.SEND_CALLS,
     description=(
         "Verify the signature and store the call, then deliver it to the bundlers until its state is final. The id "
         "is returned once the call is stored. A request with `context` and without `type` has the form of ERC-7836."
