@@ -90,8 +90,6 @@ def record() -> dict[str, list[Json]]:
             provider.answer = {"result": {"type": "cross-chain", "id": "0x" + "ab" * 65, "status": 100}}
             recorder.ask("a pending swap", "wallet_getCrossChainStatus_v0", "0x" + "ab" * 65)
             recorder.reject("a server without keys", "wallet_sendCalls", wallet.build_calls({"to": FRIEND}))
-    summary = {"openrpc": "1.3.2", "info": {"title": "wallet-rpc", "version": "…"}, "methods": []}
-    recorder.add("shortened", "rpc.discover", result={"name": "result", "value": summary})
     return recorder.examples
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 
 from tests.documents.examples import outline, record, vector
 from tests.support.keys import to_signable
@@ -32,8 +32,8 @@ def example(method: str, number: int = 0) -> tuple[Any, Any]:
     return pairing["params"][0]["value"], pairing["result"]["value"]
 
 
-def _validator(schema: Any) -> Draft202012Validator:
-    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+def _validator(schema: Any) -> Draft7Validator:
+    return Draft7Validator({**schema, "components": DOCUMENT["components"]})
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 from pydantic import Field
 
 from tests.edge.sample import ADDRESS, OPERATIONS, Journal, Nothing, ask, request
@@ -18,6 +18,7 @@ from wallet_rpc.primitives import Wei
 from wallet_rpc.wire import shape
 
 _, DOCUMENT = add_discovery(OPERATIONS, version="0.1.0")
+NAMES = {"Address", "Call", "CallInput", "Data", "Uint256", "Uint256Input", "Uint32", "Uint32Input"}
 METHODS = {method["name"]: method for method in DOCUMENT["methods"]}
 
 
@@ -27,8 +28,8 @@ def _nodes(value: Any) -> Iterator[Any]:
         yield from _nodes(child)
 
 
-def _validator(schema: Any) -> Draft202012Validator:
-    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+def _validator(schema: Any) -> Draft7Validator:
+    return Draft7Validator({**schema, "components": DOCUMENT["components"]})
 
 
 def test_every_reference_resolves() -> None:
@@ -39,7 +40,7 @@ def test_every_reference_resolves() -> None:
         for step in reference.removeprefix("#/").split("/"):
             found = found[step]
         assert isinstance(found, dict)
-    assert references == {"#/components/schemas/Call", "#/components/schemas/CallInput"}
+    assert {reference.rpartition("/")[2] for reference in references} == NAMES
 
 
 def test_every_schema_is_a_schema() -> None:
@@ -48,12 +49,13 @@ def test_every_schema_is_a_schema() -> None:
         schemas += [method["result"]["schema"], *(param["schema"] for param in method["params"])]
 
     for schema in schemas:
-        Draft202012Validator.check_schema(schema)
+        Draft7Validator.check_schema(schema)
         assert "$defs" not in schema
 
 
-def test_methods_have_the_order_of_the_catalogue_with_discovery_last() -> None:
-    assert list(METHODS) == [*(operation.name for operation in OPERATIONS), "rpc.discover"]
+def test_methods_have_the_order_of_the_catalogue_without_discovery() -> None:
+    assert list(METHODS) == [operation.name for operation in OPERATIONS]
+    assert "`rpc.discover`" in DOCUMENT["info"]["description"]
     for method in METHODS.values():
         assert {"name", "summary", "params", "result", "errors", "paramStructure"} <= method.keys()
 
@@ -212,7 +214,8 @@ def test_a_union_keeps_its_branches_and_a_type_around_a_type_with_two_schemas_ha
 
     document = build_openrpc([Operation("visit", Home, Home, run)], version="0.1.0")["components"]["schemas"]
 
-    assert list(document) == ["Box", "BoxInput", "Cat", "CatInput", "Dog", "Home", "HomeInput", "Note", "NoteInput"]
+    shapes = [name for name in document if not name.startswith("Uint")]
+    assert shapes == ["Box", "BoxInput", "Cat", "CatInput", "Dog", "Home", "HomeInput", "Note", "NoteInput"]
     assert document["HomeInput"]["properties"]["pet"]["discriminator"] == {
         "mapping": {"cat": "#/components/schemas/CatInput", "dog": "#/components/schemas/Dog"},
         "propertyName": "kind",

@@ -9,14 +9,13 @@ Source: https://spec.open-rpc.org
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
-from pydantic import Field
 
-from wallet_rpc.domain.access import RequiredAccess, Scope
+from wallet_rpc.domain.access import Scope
 from wallet_rpc.edge.error_documents import NOTE, ShortList, build_error_components, build_method_errors
-from wallet_rpc.edge.schemas import Json, describe_schema, hoist, request_schema, response_schema
+from wallet_rpc.edge.schemas import Json, describe_schema, hoist, request_schema, response_schema, to_draft_7
 from wallet_rpc.operations.operation import Credential, Operation
 from wallet_rpc.wire import shape
 
@@ -25,6 +24,7 @@ AnyOperation: TypeAlias = Operation[Any, Any, Any]
 Examples: TypeAlias = Mapping[str, Sequence[Json]]
 """OpenRPC example pairings, by method."""
 
+_SOURCES = "`GET /openrpc.json` and the method `rpc.discover` return this document."
 OPENRPC = "1.3.2"
 """The version of the OpenRPC specification."""
 
@@ -44,6 +44,7 @@ def build_openrpc(
     requests = [request_schema(operation.request) for operation in operations]
     answers = [response_schema(operation.answer) for operation in operations]
     schemas = hoist(requests, answers)
+    to_draft_7([*requests, *answers, *schemas.values()])  # the draft of OpenRPC
     methods = [
         _method(operation, request, answer)
         for operation, request, answer in zip(operations, requests, answers, strict=True)
@@ -53,7 +54,7 @@ def build_openrpc(
             method["examples"] = list(examples[method["name"]])
     return {
         "openrpc": OPENRPC,
-        "info": {"title": title, "version": version, "description": NOTE, "license": {"name": "MIT"}},
+        "info": {"title": title, "version": version, "description": f"{_SOURCES} {NOTE}", "license": {"name": "MIT"}},
         "methods": methods,
         "components": {"schemas": schemas, "errors": build_error_components(operations)},
     }
@@ -67,24 +68,17 @@ def to_yaml(document: Json) -> str:
 def add_discovery(
     operations: Sequence[AnyOperation], *, version: str, examples: Examples | None = None
 ) -> tuple[list[AnyOperation], Json]:
-    """Add `rpc.discover` as the last operation; return all operations, and the document that it returns."""
+    """Add `rpc.discover` as the last operation; return all operations, and the document that it returns.
+
+    The document does not list `rpc.discover`: the specification reserves it, and client generators make a method of
+    every listed name, which no language allows for a name with a dot.
+    """
+    document = build_openrpc(operations, version=version, examples=examples)
 
     async def run(_context: object, _request: Discover) -> Json:
         return document
 
-    discovery = Operation(
-        "rpc.discover",
-        Discover,
-        Annotated[dict[str, Any], Field(description="A document in the format of OpenRPC 1.3, without references.")],
-        run,
-        "Return this document: every method with its parameters, result and errors.",
-        positional=True,
-        need=RequiredAccess(writes=False, scopes=tuple(Scope)),
-        description="`GET /openrpc.json` returns the same document.",
-    )
-    all_operations = [*operations, discovery]
-    document = build_openrpc(all_operations, version=version, examples=examples)
-    return all_operations, document
+    return [*operations, Operation("rpc.discover", Discover, dict[str, Any], run, positional=True)], document
 
 
 def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:

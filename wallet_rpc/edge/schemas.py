@@ -6,10 +6,12 @@ A type that is read more leniently than it is written has two definitions. The n
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from wallet_rpc import wire
+from wallet_rpc.primitives import Address, Data, Hash32, Selector, SessionId, Word
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -18,12 +20,19 @@ REF = "#/components/schemas/"
 """The path of a document's shared definitions."""
 
 _NULL = {"type": "null"}
+_BITS = (32, 64, 128, 256)
+_SCALARS = {
+    **{kind.__name__: inspect.getdoc(kind) or "" for kind in (Address, Data, Hash32, Selector, SessionId, Word)},
+    **{f"Uint{bits}": f"An integer below 2^{bits}, in hex; in results without leading zeros." for bits in _BITS},
+}
+"""Descriptions of the scalar types by the title of their schemas."""
 
 
 def request_schema(kind: Any) -> Json:
     """Return the schema of a `kind` as it is read. The defaults have their JSON form, taken from the written schema."""
     read = wire.schema(kind, "validation")
     _take_defaults(read, wire.schema(kind, "serialization"))
+    _share_scalars(read)
     _drop_repeated_titles(read)
     return read
 
@@ -38,6 +47,7 @@ def response_schema(kind: Any) -> Json:
         node.pop("required", None)
         if required:
             node["required"] = required
+    _share_scalars(written)
     _drop_repeated_titles(written)
     return written
 
@@ -106,6 +116,25 @@ def describe_schema(schema: Json) -> Json:
     """Return a schema as a part of a parameter or a result, which repeats the schema's description."""
     described = {"description": schema["description"]} if "description" in schema else {}
     return {**described, "schema": schema}
+
+
+def _share_scalars(schema: Json) -> None:
+    """Make a definition of each scalar type, so that its format is described once."""
+    definitions: Json = {}
+    for node in _objects(schema):
+        title = node.get("title")
+        if title in _SCALARS and "pattern" in node:
+            format_ = {key: node.pop(key) for key in ("type", "pattern", "title")}
+            definitions[title] = {"description": _SCALARS[title].split("\n")[0], **format_}
+            node["$ref"] = f"{REF}{title}"
+    if definitions:
+        schema.setdefault("$defs", {}).update(definitions)
+
+
+def to_draft_7(schemas: Sequence[Json]) -> None:
+    """Write tuples as draft 7 of JSON Schema does; the types use nothing else that later drafts changed."""
+    for node in [node for schema in schemas for node in _objects(schema) if "prefixItems" in node]:
+        node["items"] = node.pop("prefixItems")
 
 
 def _take_defaults(read: Any, written: Any) -> None:
