@@ -23,6 +23,7 @@ NUMBERS: dict[str, dict[str, float]] = {
     "devchain.computation": {"MAX_INIT_CODE_BYTES": 49_152},
     "devchain.program": {"MAX_STACK": 1024},
     "devchain.bundler": {"MAX_TOTAL_GAS": 45_000_000, "MAX_VERIFICATION_GAS": 15_000_000},
+    "domain.incident": {"KEPT_INCIDENTS": 200, "KEPT_ALIKE": 20, "LONGEST_TRACEBACK": 8_000},
     "domain.gas": {"GAS_BITS": 120},
     "domain.guard": {"LAST_SECOND": 9_999_999_999},
     "domain.nonce": {"MAX_PARALLEL_KEY": 2**152 - 1},

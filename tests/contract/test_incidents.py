@@ -90,6 +90,12 @@ def test_a_long_traceback_keeps_its_end() -> None:
     assert text.endswith("word end")
 
 
+def test_a_traceback_is_text_that_can_be_stored_whatever_the_message_quotes() -> None:
+    assert "\\ud800" in format_traceback(ValueError("\ud800"))
+    format_traceback(ValueError("\ud800")).encode()
+
+
+
 async def test_a_bug_of_a_request_is_stored_with_its_number_and_request(store: RedisStore) -> None:
     async with record_incidents(store.incidents):
         set_context(replace(RequestContext(LOCAL_CALLER, "req_1"), entry=2))

@@ -19,6 +19,7 @@ from tests.contract.store_load import RECORD, Writers
 from tests.contract.waiting import is_answered, until
 from tests.support.clocks import FixedClock
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_probe import check_writable
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer_budget import DailyWei, Expense
 from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger, Reservation
@@ -180,7 +181,7 @@ async def test_a_cancelled_command_never_leaves_its_reply_to_another(cluster: Cl
                 task.cancel()
             found = await asyncio.gather(*tasks, return_exceptions=True)
             assert found[1::2] == [str(number).encode() for number in range(1, 8, 2)]
-        await asyncio.gather(*(link.check_writable() for _ in range(4)))
+        await asyncio.gather(*(check_writable(link) for _ in range(4)))
 
 
 async def test_a_write_in_each_master_is_proved(cluster: ClusterProcesses) -> None:
@@ -231,7 +232,7 @@ async def test_a_failover_loses_no_durable_write_and_a_dead_master_makes_the_sto
 
 async def _is_writable(link: Link) -> bool:
     try:
-        await link.check_writable()
+        await check_writable(link)
     except Unavailable:
         return False
     return True

@@ -88,9 +88,7 @@ def test_a_whole_balance_cannot_be_sent_by_an_account_that_pays_for_gas(client: 
 
 @on_both_stacks
 @pytest.mark.parametrize("is_deployed", [False, True])
-def test_an_account_without_funds_for_gas_is_told_the_amounts_when_it_prepares(
-    client: Client, is_deployed: bool
-) -> None:
+def test_the_error_of_prepare_shows_the_missing_funds_for_gas(client: Client, is_deployed: bool) -> None:
     wallet = new_deployed_account(client) if is_deployed else Wallet(client)
     client.chain("anvil_setBalance", wallet.account, "0x3e8")
     shortfall = catch_shortfall(wallet, {"to": FRIEND}, sponsored=False)

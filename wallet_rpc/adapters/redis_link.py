@@ -24,7 +24,6 @@ from redis.exceptions import (
     NoScriptError,
     RedisClusterException,
     RedisError,
-    ResponseError,
 )
 
 from wallet_rpc.adapters.health import ServerHealth
@@ -55,13 +54,7 @@ _REPEATED = (
 _WAIT_SHARE = 0.25
 """Share of the deadline in which replicas must acknowledge a durable write."""
 
-_PROBE_SHARE = 0.5
-"""Share of the deadline for `check_writable`, so that readiness follows a fault within two seconds."""
-
 _MASTER = Peer("redis")
-_PROBE_SECONDS = 60
-"""Lifetime of the keys that `check_writable` writes."""
-
 _SCAN_COUNT = 1000
 """Number of keys that one step of a scan examines."""
 
@@ -69,12 +62,6 @@ _ADD_ONCE = """
 return redis.call('ZADD', KEYS[1], 'NX', redis.call('ZCARD', KEYS[1]), ARGV[1])
 """
 """Add a member to a sorted set once, after all others."""
-
-_PROBE = """
-redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])
-return redis.call('GET', KEYS[1])
-"""
-"""Write a key that expires."""
 
 
 class Link:
@@ -92,7 +79,6 @@ class Link:
         self._wait = ReplicaWait(replicas, int(1000 * _WAIT_SHARE * deadline_seconds))
         self._backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.2)
         self._add_once = self.script(_ADD_ONCE)
-        self._probe = self.script(_PROBE)
 
     @classmethod
     def open(cls, url: str, *, prefix: str, deadline_seconds: float, connections: int, replicas: int = 0) -> Self:
@@ -233,23 +219,9 @@ class Link:
                 found.update(names)
         return [name.decode() for name in sorted(found)]
 
-    async def check_writable(self) -> None:
-        """Write a key in each master by a script. Raises: Unavailable when one does not answer or rejects it."""
-        try:
-            with self.deadline(_PROBE_SHARE):
-                keys = await self._topology.find_keys_by_master(self._probe_key)
-                await asyncio.gather(*(self.run(self._probe, key, _PROBE_SECONDS) for key in keys))
-        except Unavailable as error:
-            if isinstance(error.__cause__, ResponseError) and not isinstance(error.__cause__, NoPermissionError):
-                raise Unavailable(
-                    "the store rejects a write: it is a replica, full, or cannot write to its disk",
-                    reason="store_rejects_writes",
-                    part="store",
-                ) from error
-            raise
-
-    def _probe_key(self, number: int) -> str:
-        return self.key(f"ready:{number}")
+    async def find_keys_by_master(self, tag: str) -> list[str]:
+        """Return a key for each master, which that master stores; `tag` begins all of them."""
+        return await self._topology.find_keys_by_master(lambda number: self.key(f"{tag}:{number}"))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -24,6 +24,7 @@ from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link, RequestObserver
 from wallet_rpc.adapters.redis_master import UNKNOWN
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
+from wallet_rpc.adapters.redis_probe import check_writable
 from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
@@ -139,7 +140,7 @@ class RedisStore(RedisOrganizationStore):
 
     async def check_writable(self) -> None:
         """Check that each master runs a script that writes. Raises: Unavailable otherwise."""
-        await self._link.check_writable()
+        await check_writable(self._link)
 
     async def verify(self) -> list[RedisFacts]:
         """Check version, mode and a write, and return the facts of each master.

@@ -62,5 +62,5 @@ def format_traceback(raised: BaseException) -> str:
         is_code = is_code or (code_indent is None and _MARKERS.fullmatch(line) is not None)
         kept.append(mask_credentials(line) if frame or is_code else mask_line(line))
         code_indent = None if frame is None else len(frame[1]) + 2
-    text = "\n".join(kept)
+    text = "\n".join(kept).encode("utf-8", "backslashreplace").decode()  # a message may quote a lone surrogate
     return text if len(text) <= LONGEST_TRACEBACK else f"…{text[-LONGEST_TRACEBACK:]}"
