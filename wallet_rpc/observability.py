@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from wallet_rpc import tracing
 from wallet_rpc.adapters.otlp_export import export_traces
 from wallet_rpc.adapters.redis_incidents import RedisIncidents
+from wallet_rpc.domain.incident import Incident
 from wallet_rpc.edge.call_log import CallLog
-from wallet_rpc.edge.observe import log_incident, pending_incidents, watch_incidents
+from wallet_rpc.edge.observe import MAX_PENDING_INCIDENTS, log_incident, watch_incidents
 from wallet_rpc.errors import Unavailable
 
 _PAUSE_SECONDS = 1.0
@@ -31,36 +33,50 @@ async def observe_server(environ: Mapping[str, str], *, log_level: str) -> Async
 @asynccontextmanager
 async def record_incidents(incidents: RedisIncidents) -> AsyncIterator[None]:
     """Store incidents while the block runs, also those of tasks that no code awaits."""
-    loop, has_incidents = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    recorder = _Recorder(incidents)
     loop.set_exception_handler(_handle_exception)
-    recording = asyncio.create_task(_record(incidents, has_incidents))
+    recording = asyncio.create_task(recorder.run())
     try:
-        with watch_incidents(lambda: loop.call_soon_threadsafe(has_incidents.set)):
+        with watch_incidents(lambda incident: loop.call_soon_threadsafe(recorder.add, incident)):
             yield
     finally:
         recording.cancel()
         loop.set_exception_handler(None)
-        await _store_pending(incidents)
+        await asyncio.sleep(0)  # incidents of other threads, and of this one, are added
+        await recorder.store_waiting()
 
 
-async def _record(incidents: RedisIncidents, has_incidents: asyncio.Event) -> None:
-    while True:
-        await has_incidents.wait()
-        has_incidents.clear()
-        if not await _store_pending(incidents):
-            has_incidents.set()
-        await asyncio.sleep(_PAUSE_SECONDS)
+class _Recorder:
+    """Incidents that wait for the store."""
 
+    def __init__(self, incidents: RedisIncidents) -> None:
+        self._incidents = incidents
+        self._waiting: deque[Incident] = deque(maxlen=MAX_PENDING_INCIDENTS)
+        self._has_waiting = asyncio.Event()
 
-async def _store_pending(incidents: RedisIncidents) -> bool:
-    """Store the incidents that wait; False if the store is unavailable, when they go on waiting."""
-    with suppress(Unavailable):
-        for each in list(pending_incidents):
-            await incidents.add(each)
-            with suppress(ValueError):  # newer ones have taken its place
-                pending_incidents.remove(each)
-        return True
-    return False
+    def add(self, incident: Incident) -> None:
+        """Add an incident."""
+        self._waiting.append(incident)
+        self._has_waiting.set()
+
+    async def run(self) -> None:
+        """Store incidents until the task is cancelled."""
+        while True:
+            await self._has_waiting.wait()
+            self._has_waiting.clear()
+            await self.store_waiting()
+            if self._waiting:
+                self._has_waiting.set()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def store_waiting(self) -> None:
+        """Store the incidents that wait; they go on waiting while the store is unavailable."""
+        with suppress(Unavailable):
+            for each in list(self._waiting):
+                await self._incidents.add(each)
+                with suppress(ValueError):  # newer ones have taken its place
+                    self._waiting.remove(each)
 
 
 def _handle_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from tests.contract.waiting import until
 from tests.edge.sample import SECRET
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.incident import KEPT_ALIKE, KEPT_INCIDENTS, LONGEST_TRACEBACK, Incident, format_traceback
+from wallet_rpc.edge import observe
 from wallet_rpc.edge.observe import log_incident, pending_incidents
 from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
 from wallet_rpc.observability import record_incidents
@@ -21,7 +22,9 @@ SIGNATURE = "0x" + "5a" * 65
 
 
 @pytest.fixture(autouse=True)
-def none_pending() -> None:
+def none_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without incidents, and without the servers that other tests run in this process."""
+    monkeypatch.setattr(observe, "_watchers", [])
     pending_incidents.clear()
 
 

@@ -50,17 +50,19 @@ _IGNORE_LOG_ERRORS = contextlib.suppress(Exception)
 log = structlog.get_logger("wallet_rpc")
 
 
-pending_incidents: deque[Incident] = deque(maxlen=50)
-"""The newest incidents that are not stored yet; a forked process has those of its parent."""
-_watchers: list[Callable[[], object]] = []
+MAX_PENDING_INCIDENTS = 50
+"""The maximum number of incidents that wait to be stored; newer ones displace older ones."""
+pending_incidents: deque[Incident] = deque(maxlen=MAX_PENDING_INCIDENTS)
+"""The incidents of a process that stores none yet; a forked process has those of its parent."""
+_watchers: list[Callable[[Incident], object]] = []
 
 
 @contextmanager
-def watch_incidents(watcher: Callable[[], object]) -> Iterator[None]:
-    """Call `watcher` after each incident while the block runs, and at once if some are pending."""
+def watch_incidents(watcher: Callable[[Incident], object]) -> Iterator[None]:
+    """Call `watcher` with each incident while the block runs, and at once with the pending ones."""
     _watchers.append(watcher)
-    if pending_incidents:
-        watcher()
+    while pending_incidents:
+        watcher(pending_incidents.popleft())
     try:
         yield
     finally:
@@ -79,23 +81,21 @@ def log_incident(raised: BaseException, *, method: str | None = None) -> Interna
 
 
 def keep_incident(number: str, kind: str, text: str, *, method: str | None) -> None:
-    """Keep an incident until it is stored."""
+    """Hand an incident to those that store it, or keep it for them."""
     context = current_context()
-    pending_incidents.append(
-        Incident(
-            id=number,
-            at_milliseconds=time.time_ns() // 1_000_000,
-            kind=kind,
-            method=method,
-            request_id=context.id or None,
-            entry=context.entry,
-            trace_id=tracing.current_trace_id() or None,
-            server=f"{__version__} on {socket.gethostname()}, process {os.getpid()}",
-            traceback=text,
-        )
+    incident = Incident(
+        id=number,
+        at_milliseconds=time.time_ns() // 1_000_000,
+        kind=kind,
+        method=method,
+        request_id=context.id or None,
+        entry=context.entry,
+        trace_id=tracing.current_trace_id() or None,
+        server=f"{__version__} on {socket.gethostname()}, process {os.getpid()}",
+        traceback=text,
     )
-    for watcher in _watchers:
-        watcher()
+    for watcher in _watchers or [pending_incidents.append]:
+        watcher(incident)
 
 
 def mask_path(path: str) -> str:
