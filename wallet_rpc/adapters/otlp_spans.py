@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Token
 from types import TracebackType
 from typing import Any
@@ -61,7 +61,8 @@ class SpanExport:
 
         def end() -> None:
             self._provider.shutdown()
-            loop.call_soon_threadsafe(ended.set)
+            with suppress(RuntimeError):  # the loop is closed, since the time has passed
+                loop.call_soon_threadsafe(ended.set)
 
         threading.Thread(target=end, name="traces", daemon=True).start()  # the SDK's own limit is 30 s
         await asyncio.wait({asyncio.ensure_future(ended.wait())}, timeout=FLUSH_SECONDS)
