@@ -11,23 +11,14 @@ from typing import Any
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
 
+from tests.edge.logged import KEY, request_lines
 from tests.edge.sample import ADDRESS, SECRET, browser, request
 from wallet_rpc.edge import log_lines, observe
 
-KEY = "ALCHT_SUPERSECRETKEY"
-
-
-async def _lines(value: Any, path: str = "/", headers: dict[str, str] | None = None) -> list[Any]:
-    with capture_logs() as logs:
-        async with browser() as client:
-            await client.post(path, json=value, headers=headers)
-    return [line for line in logs if line["event"] == "request"]
-
 
 async def test_a_request_is_one_line_with_method_outcome_and_milliseconds() -> None:
-    (line,) = await _lines(request("sum", [1, 2], id=1))
+    (line,) = await request_lines(request("sum", [1, 2], id=1))
 
     assert 0 < line.pop("ms") < 10_000
     assert line == {
@@ -54,13 +45,13 @@ async def test_a_request_is_one_line_with_method_outcome_and_milliseconds() -> N
     ],
 )
 async def test_the_outcome_is_ok_or_the_code_of_the_error(value: Any, method: str, outcome: Any) -> None:
-    (line,) = await _lines(value)
+    (line,) = await request_lines(value)
 
     assert (line["method"], line["outcome"]) == (method, outcome)
 
 
 async def test_a_batch_is_one_line_that_counts_its_methods_and_failures() -> None:
-    (line,) = await _lines([request("sum", [1, 2], id=1), request("sum", [1], id=2), request("leak", id=3), 7])
+    (line,) = await request_lines([request("sum", [1, 2], id=1), request("sum", [1], id=2), request("leak", id=3), 7])
 
     assert line["batch"] == 4
     assert line["methods"] == {"sum": 2, "leak": 1, "(unreadable)": 1}
@@ -68,10 +59,48 @@ async def test_a_batch_is_one_line_that_counts_its_methods_and_failures() -> Non
     assert "method" not in line
 
 
-async def test_a_request_without_a_handler_is_logged_with_its_status_only() -> None:
-    (line,) = await _lines({}, "/nowhere")
+async def test_a_request_without_a_handler_is_logged_with_its_status_and_error() -> None:
+    (line,) = await request_lines({}, "/nowhere")
 
     assert (line["status"], line["path"], "outcome" in line) == (404, "/…", False)
+    assert (line["code"], line["reason"]) == (-32600, "no_such_path")
+    assert line["message"] == "path: expected one of this server's paths, such as /"
+
+
+async def test_lines_of_an_entry_of_a_batch_have_its_position(
+    capfd: pytest.CaptureFixture[str], unlogged: None
+) -> None:
+    log_lines.configure(json=True)
+    async with browser() as client:
+        await client.post("/", json=[request("leak", id=1), request("leak", id=2)], headers={"x-request-id": "mine"})
+
+    lines = _read(capfd)
+    assert [line.get("entry") for line in lines] == [0, 1, None]
+    assert {line["request_id"] for line in lines} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["detail", "request", "mark", "incident"]),
+        ("info", ["request", "mark", "incident"]),
+        ("warning", ["mark", "incident"]),
+        ("error", ["incident"]),
+    ],
+)
+async def test_the_level_selects_the_lines(
+    level: str, shown: list[str], capfd: pytest.CaptureFixture[str], unlogged: None
+) -> None:
+    log_lines.configure(json=True, level=level)
+    observe.log.debug("detail")
+    async with browser() as client:
+        await client.post("/", json=request("sum", [1, 2], id=1))
+    observe.log.warning("mark")
+    observe.log_incident(ValueError("a bug"))
+    for severity in (logging.INFO, logging.DEBUG):
+        logging.getLogger("library").log(severity, "a library's detail")
+
+    assert [line["event"] for line in _read(capfd)] == shown
 
 
 @pytest.mark.parametrize(
@@ -168,6 +197,7 @@ def unlogged() -> Iterator[None]:
     root.handlers = []  # keep pytest's handlers out of the test
     yield
     structlog.reset_defaults()
+    log_lines._level = logging.INFO
     root.handlers, root.level = handlers, level
 
 

@@ -65,7 +65,8 @@ class SpanExport:
                 loop.call_soon_threadsafe(ended.set)
 
         threading.Thread(target=end, name="traces", daemon=True).start()  # the SDK's own limit is 30 s
-        await asyncio.wait({asyncio.ensure_future(ended.wait())}, timeout=FLUSH_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), FLUSH_SECONDS)
 
 
 class _LoggedExporter(SpanExporter):
