@@ -130,7 +130,8 @@ async def open_dev_server(
         )
         payers = Payers(sponsor=sponsor, relayer=relayer_options)
         sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)
-        yield await stack.enter_async_context(measure_server(metrics, app, sources))
+        await stack.enter_async_context(measure_server(metrics, sources))
+        yield app
 
 
 def choose_dev_key(settings: Settings) -> str:

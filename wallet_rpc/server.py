@@ -230,7 +230,8 @@ async def open_server(settings: Settings, metrics: ServerMetrics | None = None) 
         app = await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
         payers = Payers(sponsor=sponsor, relayer=relayer_options)
         sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)
-        yield await stack.enter_async_context(measure_server(metrics, app, sources))
+        await stack.enter_async_context(measure_server(metrics, sources))
+        yield app
 
 
 def observe_pools(
@@ -240,11 +241,9 @@ def observe_pools(
     return pools if metrics is None else metrics.observe_pools(setting, pools)
 
 
-def measure_server(
-    metrics: ServerMetrics | None, app: ASGIApp, sources: FactSources
-) -> AbstractAsyncContextManager[ASGIApp]:
-    """Return a context of the application, whose requests are counted in the metrics if there are any."""
-    return nullcontext(app) if metrics is None else metrics.observe_server(app, sources)
+def measure_server(metrics: ServerMetrics | None, sources: FactSources) -> AbstractAsyncContextManager[None]:
+    """Return a context in which the server is measured and its metrics are served, if there are any."""
+    return nullcontext() if metrics is None else metrics.measure_server(sources)
 
 
 def probe_all(

@@ -18,6 +18,7 @@ from tests.bench.call_rows import CALL_ROWS
 from tests.bench.guard import report_losses
 from tests.bench.light_rows import LIGHT_ROWS
 from tests.bench.memory import MINUTES, measure_growth
+from tests.bench.metrics_rows import METRICS_ROWS
 from tests.bench.page import page_path, write_page
 from tests.bench.parts import open_parts
 from tests.bench.processes import OTHER_CORE, SERVER_CORE, pin_this_process
@@ -56,7 +57,7 @@ async def _measure_memory(minutes: float) -> dict[str, Growth]:
 
 def main() -> None:
     """Measure what the arguments name."""
-    by_key = {row.key: row for row in ROWS}
+    by_key = {row.key: row for row in (*ROWS, *METRICS_ROWS)}
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "work", nargs="*", choices=[[], "quick", "memory", "page", "scale", *by_key], metavar="WORK",

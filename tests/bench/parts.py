@@ -100,10 +100,13 @@ class Parts:
         served = self._run(name, [sys.executable, "-m", "wallet_rpc", "serve"], **settings)
         return replace(served, partners=(self.anvil().process_id, self.alto().process_id))
 
-    async def dev(self) -> Served:
+    async def dev(self, *, has_metrics: bool = False) -> Served:
         """Start `wallet-rpc dev` with the embedded chain, which stores everything on disk."""
-        settings = {"DATA_DIR": str(self.folder / "dev"), "REDIS_URL": (await self.redis()).url, "LOG": "json"}
-        served = self._run("dev", [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
+        name = "dev-with-metrics" if has_metrics else "dev"
+        settings = {"DATA_DIR": str(self.folder / name), "REDIS_URL": (await self.redis()).url, "LOG": "json"}
+        if has_metrics:
+            settings["METRICS_PORT"] = "0"
+        served = self._run(name, [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
         return replace(served, partners=children_of(served.process_id))
 
     def servers(self) -> dict[str, Served]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
-from starlette.types import Receive, Scope, Send
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from tests.metrics.prometheus import Samples, read_samples, values_of
 from tests.stack.parts import free_port
@@ -19,11 +22,13 @@ from wallet_rpc.adapters.measured_post import MeasuredPostClient, PostOutcome
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId
-from wallet_rpc.edge.observe import OTHER
-from wallet_rpc.edge.request_context import RequestContext, Result, set_context
+from wallet_rpc.edge.observe import OTHER, log
+from wallet_rpc.edge.request_context import RequestContext, Result
 from wallet_rpc.errors import Unavailable
+from wallet_rpc.metrics.catalogue import REQUEST_SECONDS
 from wallet_rpc.metrics.instruments import Instruments
 from wallet_rpc.metrics.requests import RequestMetrics
+from wallet_rpc.metrics.server_metrics import _count_errors
 
 
 def answer_with(status: int, body: bytes = b"{}") -> Callable[[bytes], Answer]:
@@ -106,15 +111,12 @@ class Counted:
         self.instruments = Instruments()
         self.metrics = RequestMetrics(self.instruments)
 
-    async def serve(self, context: RequestContext) -> None:
-        """Serve a request that ends with this context."""
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            set_context(context)
-
-        await self.metrics.wrap(app)({"type": "http"}, None, None)  # type: ignore[arg-type]  # the app uses neither
+    def serve(self, *results: tuple[str, int | None], **fields: Any) -> None:
+        """Record a request that has ended with these results."""
+        self.metrics.record(RequestContext(results=[Result(*each) for each in results], **fields), 0.02)
 
     def samples(self) -> Samples:
+        self.instruments.flush()
         return read_samples(generate_latest(self.instruments.registry).decode())
 
     def outcomes(self) -> dict[tuple[str, str, str], float]:
@@ -143,12 +145,12 @@ class Counted:
         (("of a caller", 10**30), (OTHER, "rejected", "(other)")),
     ],
 )
-async def test_a_result_counts_by_method_outcome_and_code(
+def test_a_result_counts_by_method_outcome_and_code(
     result: tuple[str, int | None], expected: tuple[str, str, str]
 ) -> None:
     counted = Counted()
     for _ in range(3):
-        await counted.serve(RequestContext(results=[Result(*result)]))
+        counted.serve(result)
     assert counted.outcomes() == {expected: 3.0}
 
 
@@ -156,25 +158,57 @@ async def test_a_result_counts_by_method_outcome_and_code(
     ("status", "outcome", "code"),
     [(200, "ok", "200"), (404, "rejected", "404"), (503, "failed", "503"), (None, "cut", "")],
 )
-async def test_a_request_without_an_operation_counts_by_its_status(status: int | None, outcome: str, code: str) -> None:
+def test_a_request_without_an_operation_counts_by_its_status(status: int | None, outcome: str, code: str) -> None:
     counted = Counted()
-    await counted.serve(RequestContext(status=status))
+    counted.serve(status=status)
     assert counted.outcomes() == {("(none)", outcome, code): 1.0}
 
 
-async def test_no_number_of_methods_and_codes_adds_series_or_memory() -> None:
+def test_no_number_of_methods_and_codes_adds_series_or_memory() -> None:
     counted = Counted()
     for number in range(1000):
-        await counted.serve(RequestContext(results=[Result(f"method {number}", number * 7919)]))
+        counted.serve((f"method {number}", number * 7919))
     assert sum(counted.outcomes().values()) == 1000
     assert len(counted.outcomes()) < 50
-    assert len(counted.metrics._counters) + len(counted.metrics._histograms) < 50
+    assert len(counted.metrics._counts) + len(counted.metrics._times) < 50
 
 
-async def test_a_batch_counts_each_entry_and_one_duration() -> None:
+def test_a_batch_counts_each_entry_and_one_duration() -> None:
     counted = Counted()
-    results = [Result("eth_call"), Result("eth_call", 3), Result(OTHER, -32603)]
-    await counted.serve(RequestContext(batch_entries=3, results=results))
+    counted.serve(("eth_call", None), ("eth_call", 3), (OTHER, -32603), batch_entries=3)
     assert sum(counted.outcomes().values()) == 3
     assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count") == [1.0]
     assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count", method="(batch)") == [1.0]
+
+
+@given(st.lists(st.one_of(st.floats(0, 40), st.sampled_from(REQUEST_SECONDS.buckets)), max_size=50))
+def test_a_tally_adds_up_to_what_the_library_observes(durations: list[float]) -> None:
+    ours, theirs = Instruments(), CollectorRegistry()
+    histogram = Histogram(REQUEST_SECONDS.name, "x", ["method"], buckets=REQUEST_SECONDS.buckets, registry=theirs)
+    tally, child = ours.time_tally(REQUEST_SECONDS, "a"), histogram.labels("a")
+    for number, seconds in enumerate(durations):
+        tally.add(seconds)
+        child.observe(seconds)
+        if number % 7 == 0:
+            ours.flush()
+    ours.flush()
+    found, expected = [read_samples(generate_latest(each).decode()) for each in (ours.registry, theirs)]
+    assert found == pytest.approx(expected)
+
+
+def test_errors_of_the_log_are_counted_by_event(capfd: pytest.CaptureFixture[str]) -> None:
+    counted: list[str] = []
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=_count_errors(before, counted.append))
+    try:
+        log.info("request")
+        log.warning("worker_ended")
+        log.error("incident", number=1)
+        try:
+            raise ValueError  # noqa: TRY301  # an exception to log
+        except ValueError:
+            log.exception("delivery_worker_failed")
+    finally:
+        structlog.configure(wrapper_class=before)
+    log.error("deep_reorganization")
+    assert counted == ["incident", "delivery_worker_failed"]

@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -43,6 +43,10 @@ _CHAIN_ID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
+
+RequestObserver: TypeAlias = Callable[[RequestContext, float], None]
+"""Receives the context of a request that has ended, and its duration in seconds."""
+_request_observer: RequestObserver | None = None
 
 _IGNORE_LOG_ERRORS = contextlib.suppress(Exception)
 """Suppresses errors of the log itself (disk full, pipe closed), so that they change no response."""
@@ -139,6 +143,12 @@ def record_response(method: str, response: Mapping[str, Any] | None) -> None:
     current_context().record_failure(method, error["code"], reason, error["message"])
 
 
+def report_requests_to(observer: RequestObserver | None) -> None:
+    """Report the requests of this process to an observer from now on, or to none."""
+    global _request_observer  # noqa: PLW0603  # one for the process, as its log
+    _request_observer = observer
+
+
 def log_request(
     context: RequestContext,
     span: RequestSpan | None = None,
@@ -148,7 +158,9 @@ def log_request(
     status: int | None,
     seconds: float,
 ) -> None:
-    """Log the line of a request that has ended, and end its span."""
+    """Log the line of a request that has ended, report it, and end its span."""
+    if _request_observer is not None:
+        _request_observer(context, seconds)
     with _IGNORE_LOG_ERRORS:
         event = {
             "event": "request",

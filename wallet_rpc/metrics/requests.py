@@ -6,16 +6,12 @@ up once for its method and code, since this code runs for every request.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
-
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Callable, Iterator
 
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
 from wallet_rpc.edge.error_formats import ORGANIZATION_CODES
 from wallet_rpc.edge.observe import OTHER, UNKNOWN, UNREADABLE
-from wallet_rpc.edge.request_context import RequestContext, current_context
+from wallet_rpc.edge.request_context import RequestContext, Result
 from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.metrics.catalogue import REQUEST_SECONDS, REQUESTS
 from wallet_rpc.metrics.instruments import Instruments
@@ -30,8 +26,6 @@ OTHER_CODE = "(other)"
 _DISCOVER = "rpc.discover"
 _STATUSES = range(100, 600)
 _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
-_Result: TypeAlias = tuple[str, int | None]
-"""A method and its error code, None for success; of a request that reached no operation, its HTTP status."""
 
 
 def _error_codes(kind: type[WalletError] = WalletError) -> Iterator[int]:
@@ -63,52 +57,36 @@ _CODES = {
 
 
 class RequestMetrics:
-    """The instruments of requests."""
+    """The instruments of requests, for `observe.report_requests_to`."""
 
     def __init__(self, instruments: Instruments) -> None:
-        self._requests = instruments.counter(REQUESTS)
-        self._seconds = instruments.histogram(REQUEST_SECONDS)
-        self._counters: dict[_Result, Callable[[], None]] = {}
-        self._histograms: dict[str, Callable[[float], None]] = {}
+        self._instruments = instruments
+        self._counts: dict[tuple[str, int | None], Callable[[], None]] = {}
+        """By method and error code; of a request that reached no operation, the code is its HTTP status."""
+        self._times: dict[str, Callable[[float], None]] = {}
 
-    def wrap(self, app: ASGIApp) -> ASGIApp:
-        """Wrap an application so that each of its requests is counted."""
-
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
-                await app(scope, receive, send)
-                return
-            began = time.perf_counter()
-            try:
-                await app(scope, receive, send)
-            finally:
-                self._record(current_context(), time.perf_counter() - began)
-
-        return serve
-
-    def _record(self, context: RequestContext, seconds: float) -> None:
-        results: Sequence[_Result] = [(one.method, one.code) for one in context.results]
-        if not results:
-            results = [(NO_OPERATION, context.status)]
+    def record(self, context: RequestContext, seconds: float) -> None:
+        """Record a request that has ended, and its duration."""
+        results = context.results or (Result(NO_OPERATION, context.status),)
         for result in results:
-            count = self._counters.get(result)
+            count = self._counts.get((result.method, result.code))
             if count is None:
-                count = self._find_counter(*result)
+                count = self._find_count(result.method, result.code)
             count()
-        method = results[0][0] if context.batch_entries is None else BATCH
-        observe = self._histograms.get(method)
-        if observe is None:
+        method = results[0].method if context.batch_entries is None else BATCH
+        add_time = self._times.get(method)
+        if add_time is None:
             method = _bound_method(method)
-            observe = self._histograms[method] = self._seconds.labels(method).observe
-        observe(seconds)
+            add_time = self._times[method] = self._instruments.time_tally(REQUEST_SECONDS, method).add
+        add_time(seconds)
 
-    def _find_counter(self, method: str, code: int | None) -> Callable[[], None]:
+    def _find_count(self, method: str, code: int | None) -> Callable[[], None]:
         name = _bound_method(method)
         text = "" if code is None else str(code) if code in _CODES else OTHER_CODE
-        counter = self._requests.labels(name, _ROUTES[name], _outcome_of(name, code), text).inc
+        count = self._instruments.tally(REQUESTS, name, _ROUTES[name], _outcome_of(name, code), text).add
         if name == method and text != OTHER_CODE:  # else the number of entries would have no bound
-            self._counters[method, code] = counter
-        return counter
+            self._counts[method, code] = count
+        return count
 
 
 def _bound_method(method: str) -> str:

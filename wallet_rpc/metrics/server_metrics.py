@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.edge.connections import ConnectionLimits
 from wallet_rpc.edge.listener import serve_in_background
+from wallet_rpc.edge.observe import report_requests_to
 from wallet_rpc.metrics import catalogue
 from wallet_rpc.metrics.exposition import FactsCollector, WorkerFacts, add_worker, build_registry
 from wallet_rpc.metrics.facts import FactSources
@@ -66,27 +67,25 @@ class ServerMetrics:
             add_worker(place.folder, place.worker)
         self._instruments = own = Instruments()
         self._requests = RequestMetrics(own)
-        self._posts = own.counter(catalogue.UPSTREAM_REQUESTS)
-        self._post_seconds = own.histogram(catalogue.UPSTREAM_SECONDS)
-        self._redis_seconds = own.histogram(catalogue.REDIS_SECONDS).observe
-        self._redis_failures = own.counter(catalogue.REDIS_FAILURES).inc
-        self._log_errors = own.counter(catalogue.LOG_ERRORS)
-        self._events = {event: self._log_errors.labels(event) for event in _EVENTS}
+        self._events = {event: own.tally(catalogue.LOG_ERRORS, event) for event in _EVENTS}
         self._facts = FactsCollector() if place.folder is None else WorkerFacts(place.folder, place.worker)
         self._registry = build_registry(own.registry, self._facts, place.folder)
 
     def observe_log(self) -> None:
         """Count the errors of the log, which must be configured already."""
-        structlog.configure(processors=[self._count_error, *structlog.get_config()["processors"]])
+        kind = structlog.get_config()["wrapper_class"]
+        structlog.configure(wrapper_class=_count_errors(kind, self._count_error))
 
     def observe_store(self, store: RedisStore) -> None:
         """Measure the requests to Redis of a store that was just opened."""
+        add_time = self._instruments.time_tally(catalogue.REDIS_SECONDS).add
+        add_failure = self._instruments.tally(catalogue.REDIS_FAILURES).add
 
         def observe(seconds: float | None) -> None:
             if seconds is None:
-                self._redis_failures()
+                add_failure()
             else:
-                self._redis_seconds(seconds)
+                add_time(seconds)
 
         store.observe(observe)
 
@@ -108,55 +107,69 @@ class ServerMetrics:
 
     def _post_observer(self, upstream: str, chain_id: int, number: int) -> PostObserver:
         labels = upstream, str(chain_id), str(number)
-        observe = self._post_seconds.labels(*labels).observe
-        count = {outcome: self._posts.labels(*labels, outcome.value).inc for outcome in PostOutcome}
+        add_time = self._instruments.time_tally(catalogue.UPSTREAM_SECONDS, *labels).add
+        tallies = {
+            outcome: self._instruments.tally(catalogue.UPSTREAM_REQUESTS, *labels, outcome.value)
+            for outcome in PostOutcome
+        }
 
         def record(outcome: PostOutcome, seconds: float) -> None:
-            count[outcome]()
-            observe(seconds)
+            tallies[outcome].add()
+            add_time(seconds)
 
         return record
 
     @asynccontextmanager
-    async def observe_server(self, app: ASGIApp, sources: FactSources) -> AsyncIterator[ASGIApp]:
-        """Measure a server while the block runs, and serve its metrics; yield the application that counts requests."""
+    async def measure_server(self, sources: FactSources) -> AsyncIterator[None]:
+        """Measure the server of this process while the block runs, and serve its metrics."""
         sharing = FactSharing(sources, self._facts, self._instruments)
         sampling = asyncio.create_task(self._sample(sources.store, _healths_of(sources)))
-        endpoint = build_endpoint(self._registry)
+        endpoint = build_endpoint(self._registry, self._instruments.flush)
+        report_requests_to(self._requests.record)
         limits = ConnectionLimits(connections=_SCRAPERS)
         try:
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(sharing.run())
                 await stack.enter_async_context(serve_in_background(endpoint, self._place.listener, limits=limits))
-                yield self._requests.wrap(app)
+                yield
         finally:
             sampling.cancel()
             with suppress(asyncio.CancelledError):
                 await sampling
+            report_requests_to(None)
+            self._instruments.flush()
 
     async def _sample(self, store: RedisStore, healths: Mapping[tuple[str, str, str], ServerHealth]) -> None:
         own = self._instruments
-        lag = own.histogram(catalogue.LOOP_LAG)
-        up = own.gauge(catalogue.DEPENDENCY_UP)
-        marks = [(up.labels(*labels), health) for labels, health in healths.items()]
+        lag = own.time_tally(catalogue.LOOP_LAG)
+        marks = [(own.gauge(catalogue.DEPENDENCY_UP, *labels), health) for labels, health in healths.items()]
         waiting, in_use = own.gauge(catalogue.REDIS_WAITING), own.gauge(catalogue.REDIS_CONNECTIONS)
         while True:
             for gauge, health in marks:
                 gauge.set(health.is_usable)
             waiting.set(store.waiting_commands)
             in_use.set(store.connections_in_use)
+            own.flush()
             planned = time.perf_counter() + SAMPLE_SECONDS  # the loop's own clock stands still while a callback runs
             await asyncio.sleep(SAMPLE_SECONDS)
-            lag.observe(max(time.perf_counter() - planned, 0.0))
+            lag.add(max(time.perf_counter() - planned, 0.0))
 
-    def _count_error(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if level in {"error", "critical", "exception"}:
-            name = str(event.get("event"))
-            if name not in self._events and len(self._events) < _MAX_EVENTS:
-                self._events[name] = self._log_errors.labels(name)
-            if name in self._events:
-                self._events[name].inc()
-        return event
+    def _count_error(self, event: str) -> None:
+        if event not in self._events and len(self._events) < _MAX_EVENTS:
+            self._events[event] = self._instruments.tally(catalogue.LOG_ERRORS, event)
+        if event in self._events:
+            self._events[event].add()
+
+
+def _count_errors(kind: type[Any], count: Callable[[str], None]) -> type[Any]:
+    """Return a class of loggers that also counts the lines at level error, by event."""
+
+    class CountingLogger(kind):  # type: ignore[misc]  # the class of the log's level, which structlog makes
+        def error(self, event: str, *args: Any, **fields: Any) -> Any:
+            count(event)
+            return super().error(event, *args, **fields)
+
+    return CountingLogger
 
 
 def _healths_of(sources: FactSources) -> dict[tuple[str, str, str], ServerHealth]:
@@ -169,10 +182,11 @@ def _healths_of(sources: FactSources) -> dict[tuple[str, str, str], ServerHealth
     return found
 
 
-def build_endpoint(registry: CollectorRegistry) -> ASGIApp:
+def build_endpoint(registry: CollectorRegistry, flush: Callable[[], None]) -> ASGIApp:
     """Build the application that serves a registry at `/metrics`, in the format that the client accepts."""
 
     async def answer(request: Request) -> Response:
+        flush()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(await compute(partial(encode, registry)), headers={"content-type": content_type})
 
