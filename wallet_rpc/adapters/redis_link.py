@@ -15,7 +15,6 @@ from copy import copy
 from functools import partial
 from typing import Any, Self, TypeAlias, TypeVar
 
-from redis import exceptions
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
@@ -28,7 +27,7 @@ from redis.exceptions import (
 
 from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.adapters.redis_master import UNKNOWN, ConnectionLimit, ReplicaWait, Script
-from wallet_rpc.adapters.redis_topology import Topology, open_topology
+from wallet_rpc.adapters.redis_topology import REPEATED_ERRORS, Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
 from wallet_rpc.time_limits import TimeLimit
@@ -40,16 +39,6 @@ RequestObserver: TypeAlias = Callable[[float | None], None]
 
 KEY_FORM = 1
 """Version of the key layout and of the scripts' fields; part of every key, so that two layouts never share a key."""
-
-_REPEATED = (
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.AskError,
-    exceptions.ClusterDownError,
-    exceptions.TryAgainError,
-    exceptions.RedisClusterException,
-)
-"""Errors of a lost connection, a failover or a moved slot; the repeated command finds the new master."""
 
 _WAIT_SHARE = 0.25
 """Share of the deadline in which replicas must acknowledge a durable write."""
@@ -243,7 +232,7 @@ class Link:
                         reply = await request()
                     except AuthenticationError:
                         raise
-                    except _REPEATED as error:
+                    except REPEATED_ERRORS as error:
                         if isinstance(error.__cause__, AuthenticationError):  # redis-py wraps it on a Unix socket
                             raise error.__cause__ from None
                         failure = error
