@@ -12,10 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from wallet_rpc.devchain.build import NodeJs, find_node_js
@@ -109,7 +109,9 @@ class Player:
     def play(self, scenario: str) -> str:
         """Run a scenario, which must succeed, and return its output."""
         if scenario.endswith(".py"):
-            process = run_program(find_node_js(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
+            process = run_program(
+                find_node_js(), sys.executable, "-W", "error", HERE / scenario, environment=self._environment
+            )
             return output_of(process)
         output: list[str] = []
         for line in self._lines(scenario.replace(".ts", ".js")):
@@ -145,11 +147,13 @@ def _hash(*paths: Path) -> str:
     return sha256("\n".join(each).encode()).hexdigest()
 
 
-def run_program(node: NodeJs, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program with Node.js and npm on its path, in the folder of the installed packages."""
+def run_program(
+    node: NodeJs, *command: str | Path, folder: Path = HERE, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Run a program with Node.js and npm on its path, by default in the folder of the installed packages."""
     return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of this project
         command,
-        cwd=HERE,
+        cwd=folder,
         env={**node.environment, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -25,6 +25,7 @@ from wallet_rpc.config.settings import Settings
 from wallet_rpc.edge.api_documents import EXAMPLES
 
 Json = dict[str, Any]
+SWAP_ID = "0x" + "ab" * 65
 VECTORS = Path(__file__).parents[2] / "specs" / "vectors"
 POSITIONAL = {
     "wallet_getCallsStatus": ("callId",),
@@ -54,11 +55,13 @@ class Recorder:
         return result
 
     def reject(self, name: str, method: str, *params: Any) -> None:
-        """Send a request that is always rejected; an example of it has no result."""
+        """Send a request that is always rejected, and keep the error, since every example needs a result."""
         try:
             self.client.rpc(method, *params)
         except RpcError as error:
-            self.add(name, method, *params, description=f"The error is {error.code}, {error.reason}: {error.message}")
+            value = {"code": error.code, "message": error.message, "data": error.data}
+            result = {"name": "error", "summary": "The response has this error in place of a result.", "value": value}
+            self.add(name, method, *params, result=result)
         else:
             raise AssertionError(method)
 
@@ -68,29 +71,37 @@ class Recorder:
         self.examples.setdefault(method, []).append({"name": name, "params": given, **more})
 
 
-def record() -> dict[str, list[Json]]:
-    """Send a request to every method of a new server, and return the examples by method."""
-    with serve_quotes() as provider:
-        provider.quotes({"to": TOKEN, "data": "0x"}, callId="0x" + "ab" * 65)
-        settings = Settings(quote_url=provider.url)
-        with run_dev_server(settings=settings) as url, httpx2.Client(timeout=30) as http:
-            recorder = Recorder(Client(url, http=http))
-            owner: LocalAccount = Account.from_key(vector("permissions", "perm-0000")["in"]["ownerKey"])
-            session: LocalAccount = Account.from_key(vector("signatures", "signatures-0000")["signerKey"])
-            wallet = Wallet(recorder.client, owner).fund()
-            _record_accounts(recorder, owner)
-            _record_session(recorder, wallet, session)
-            _record_call(recorder, wallet)
-            _record_keyed_call(recorder, wallet)
-            _record_message(recorder, wallet)
-            _record_drafts(recorder, wallet, session)
-            recorder.ask("every chain", "wallet_getCapabilities", wallet.account)
-            recorder.ask("one chain", "wallet_getCapabilities", wallet.account, [wallet.chain_id])
-            _record_swap(recorder, wallet)
-            provider.answer = {"result": {"type": "cross-chain", "id": "0x" + "ab" * 65, "status": 100}}
-            recorder.ask("a pending swap", "wallet_getCrossChainStatus_v0", "0x" + "ab" * 65)
-            recorder.reject("a server without keys", "wallet_sendCalls", wallet.build_calls({"to": FRIEND}))
+def record_all() -> dict[str, list[Json]]:
+    """Return the examples of all methods, with those of a new server that has a quote provider."""
+    with (
+        serve_quotes() as provider,
+        run_dev_server(settings=Settings(quote_url=provider.url)) as url,
+        httpx2.Client(timeout=30) as http,
+    ):
+        recorder = Recorder(Client(url, http=http))
+        wallet = record(recorder)
+        provider.quotes({"to": TOKEN, "data": "0x"}, callId=SWAP_ID)
+        _record_swap(recorder, wallet)
+        provider.answer = {"result": {"type": "cross-chain", "id": SWAP_ID, "status": 100}}
+        recorder.ask("a pending swap", "wallet_getCrossChainStatus_v0", SWAP_ID)
     return recorder.examples
+
+
+def record(recorder: Recorder) -> Wallet:
+    """Record the examples of the methods that need no quote provider, and return the wallet that sent them."""
+    owner: LocalAccount = Account.from_key(vector("permissions", "perm-0000")["in"]["ownerKey"])
+    session: LocalAccount = Account.from_key(vector("signatures", "signatures-0000")["signerKey"])
+    wallet = Wallet(recorder.client, owner).fund()
+    _record_accounts(recorder, owner)
+    _record_session(recorder, wallet, session)
+    _record_call(recorder, wallet)
+    _record_keyed_call(recorder, wallet)
+    _record_message(recorder, wallet)
+    _record_drafts(recorder, wallet, session)
+    recorder.ask("every chain", "wallet_getCapabilities", wallet.account)
+    recorder.ask("one chain", "wallet_getCapabilities", wallet.account, [wallet.chain_id])
+    recorder.reject("a server without keys", "wallet_sendCalls", wallet.build_calls({"to": FRIEND}))
+    return wallet
 
 
 def _record_accounts(recorder: Recorder, owner: LocalAccount) -> None:
@@ -186,4 +197,4 @@ def outline(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    EXAMPLES.write_text(json.dumps(record(), indent=1) + "\n", "utf-8")
+    EXAMPLES.write_text(json.dumps(record_all(), indent=1) + "\n", "utf-8")

@@ -150,7 +150,7 @@ def test_the_document_is_deterministic_and_survives_yaml() -> None:
 
     assert json.dumps(again) == json.dumps(DOCUMENT)
     assert yaml.safe_load(to_yaml(DOCUMENT)) == DOCUMENT
-    assert to_yaml(DOCUMENT).startswith("openrpc: 1.3.2\ninfo:\n  title: wallet-rpc\n")
+    assert to_yaml(DOCUMENT).startswith("openrpc: 1.2.6\ninfo:\n  title: wallet-rpc\n")
     assert "&id" not in to_yaml(DOCUMENT)
 
 

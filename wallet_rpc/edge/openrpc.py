@@ -1,4 +1,4 @@
-"""OpenRPC 1.3 document of the JSON-RPC operations.
+"""OpenRPC 1.2 document of the JSON-RPC operations.
 
 Everything is generated: parameters from the types that decode requests (lenient), results from the types that encode
 them (strict), and errors from their classes and reasons.
@@ -25,8 +25,8 @@ Examples: TypeAlias = Mapping[str, Sequence[Json]]
 """OpenRPC example pairings, by method."""
 
 _SOURCES = "`GET /openrpc.json` and the method `rpc.discover` return this document."
-OPENRPC = "1.3.2"
-"""The version of the OpenRPC specification."""
+OPENRPC = "1.2.6"
+"""The version of the OpenRPC specification: the newest that clients of the official generator accept."""
 
 
 @shape

@@ -122,6 +122,8 @@ def _share_scalars(schema: Json) -> None:
     """Make a definition of each scalar type, so that its format is described once."""
     definitions: Json = {}
     for node in _objects(schema):
+        if node.get("format") == "uuid4":  # pydantic's own name, which validators reject
+            node["format"] = "uuid"
         title = node.get("title")
         if title in _SCALARS and "pattern" in node:
             format_ = {key: node.pop(key) for key in ("type", "pattern", "title")}
