@@ -74,7 +74,7 @@ class RawQuote:
     chain_id: ChainId
     """Chain on which the calls are made."""
     call_id: Data | None = None
-    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
+    """Id for `wallet_getCrossChainStatus_v0`; absent if the provider gives none."""
     calls: tuple[Call, ...]
     """Calls of the swap, then those of `postCalls`, for `wallet_prepareCalls`."""
 
@@ -88,7 +88,7 @@ class QuotedUserOperation(PreparedUserOperation):
     quote: Quote
     """Amounts and expiry of the price."""
     call_id: Data | None = None
-    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
+    """Id for `wallet_getCrossChainStatus_v0`; absent if the provider gives none."""
 
 
 @shape
@@ -102,7 +102,7 @@ class QuotedArray(PreparedArray):
     chain_id: ChainId
     """Chain on which the calls are made."""
     call_id: Data | None = None
-    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
+    """Id for `wallet_getCrossChainStatus_v0`; absent if the provider gives none."""
 
 
 @shape
@@ -116,7 +116,7 @@ class QuotedPermit(PreparedPermit):
     chain_id: ChainId
     """Chain on which the calls are made."""
     call_id: Data | None = None
-    """Id for `wallet_getCrossChainStatus_v0`; absent for a swap within one chain."""
+    """Id for `wallet_getCrossChainStatus_v0`; absent if the provider gives none."""
 
 
 QuotedCalls: TypeAlias = Annotated[
