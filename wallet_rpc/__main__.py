@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="show account creation, a grant, an allowed call and a denied call")
     demo.add_argument("--url", help="URL of the server (default: a running one, else a new ephemeral one)")
     demo.add_argument("--key", help="API key, if the server requires one")
+    demo.add_argument(
+        "--funder",
+        type=option_types.parse_private_key,
+        metavar="KEY",
+        help="private key of a funded account, which pays for the demo where the chain is not an embedded one",
+    )
+    demo.add_argument("--policy", metavar="ID", help="sponsorship policy that pays for gas (default: the account pays)")
     sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would, for experiments")
     sign.add_argument("digest", help="32 bytes to sign: 0x and 64 hex digits")
     sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
@@ -126,9 +133,10 @@ async def _run(options: argparse.Namespace, loaded: settings.Settings, *, parent
         case "sign":
             print(_sign(options.digest, options.key))
         case "demo":
-            from wallet_rpc.cli.demo import play
+            from wallet_rpc.cli.demo import DemoOptions, play
 
-            return await _run_until_sigterm(play(options.url, loaded, key=options.key))
+            demo = DemoOptions(url=options.url, key=options.key, funder=options.funder, policy=options.policy)
+            return await _run_until_sigterm(play(demo, loaded))
         case "paymaster":
             from wallet_rpc.cli.paymaster import run_paymaster_command
 

@@ -35,12 +35,19 @@ class _Receipt:
 class TransactionSender:
     """Sender of transactions that one key signs."""
 
-    def __init__(self, node: Rpc, chain_id: int, key: bytes, *, check: str) -> None:
-        """Create a sender; `check` says what to check when the node rejects a transaction."""
+    def __init__(
+        self, node: Rpc, chain_id: int, key: bytes, *, check: str, account: str = "the deployer account"
+    ) -> None:
+        """Create a sender; `account` names the key's account in errors.
+
+        `check` says what to check when the node rejects a transaction.
+        """
         self._node = node
         self._chain = NodeChain(node)
         self._chain_id = chain_id
         self._account = Account.from_key(key)
+        self.address = Address.parse(self._account.address)
+        self._name = account
         self._check = check
 
     async def send(self, to: Address, data: bytes, *, value: int = 0) -> None:
@@ -48,7 +55,7 @@ class TransactionSender:
 
         Raises: Rejected; Unavailable; OutcomeUnknown when the transaction may still be mined.
         """
-        sender = Address.parse(self._account.address)
+        sender = self.address
         call: dict[str, Any] = {
             "from": sender.hex0x(),
             "to": to.hex0x(),
@@ -60,14 +67,14 @@ class TransactionSender:
         )
         fee_limits = build_fee_fields(fees)
         if balance <= value:
-            raise Rejected(f"the deployer account {sender} has {balance} wei, expected {value} wei and the cost of gas")
+            raise Rejected(f"{self._name} {sender} has {balance} wei, expected {value} wei and the cost of gas")
         estimate = self._node.decode_result(
             _GAS, await self._node.read("eth_estimateGas", [call], map_error=self._map_error)
         )
         gas = add_transaction_margin(estimate)
         needed = value + gas * fee_limits["maxFeePerGas"]
         if balance < needed:
-            raise Rejected(f"the deployer account {sender} has {balance} wei, expected {needed} wei, gas included")
+            raise Rejected(f"{self._name} {sender} has {balance} wei, expected {needed} wei, gas included")
         transaction = sign_transaction(
             self._account,
             {

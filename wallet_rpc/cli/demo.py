@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +18,14 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import Hash32
 
+from wallet_rpc.adapters.http_post import HttpClient
+from wallet_rpc.cli.demo_assets import LIMIT, Asset, choose_asset
+from wallet_rpc.cli.demo_client import Client, ServerError, say
+from wallet_rpc.cli.demo_funds import EmbeddedChain, Funder, Payer
 from wallet_rpc.config.settings import SettingError, Settings
 from wallet_rpc.dev_server import DevOptions, open_dev_server
-from wallet_rpc.devchain.dev_constants import TEST_TOKEN
-from wallet_rpc.domain import abi
 from wallet_rpc.domain.describe import describe_expiry, describe_permission
+from wallet_rpc.domain.ether import format_ether
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.secret_text import mask_credentials
 from wallet_rpc.edge import log_lines
@@ -32,45 +34,25 @@ from wallet_rpc.primitives import Address, Data
 from wallet_rpc.wire import decode
 
 HOUR = 3600
-TOKEN_LIMIT = 100
-"""The total amount of test tokens that the session may transfer, in the smallest unit."""
-_MINT = abi.selector_of("mint(address,uint256)")
-_BALANCE_OF = abi.selector_of("balanceOf(address)")
-_FRIEND = Address(bytes.fromhex("00000000000000000000000000000000f00dcafe"))
+_ANY_POLICY = "11111111-2222-4333-8444-555555555555"
+"""A sponsorship policy of the embedded chain, which accepts any."""
+_GAS_SHARES = 6
+"""The cost of the demo's operations, in those of the account's deployment."""
+_INCLUDED_SECONDS = 180.0
+_POLL_SECONDS = 0.1
 
 
-class ServerError(Exception):
-    """The server returned an error."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """Options of the demo: the server, and who pays on a chain that is not embedded."""
 
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A JSON-RPC client over HTTP."""
-
-    http: httpx2.AsyncClient
-    url: str
-
-    async def call(self, method: str, *params: Any) -> Any:
-        """Call a method and return its result. Raises: ServerError with the error's code and message."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        response = (await self.http.post(self.url, json=body)).json()
-        if "error" in response:
-            raise ServerError(f"{response['error']['message']} (code {response['error']['code']})")
-        return response["result"]
-
-
-def say(text: str = "") -> None:
-    """Print one line without buffering."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _sign(signer: LocalAccount, payload: str) -> str:
-    return Data(signer.unsafe_sign_hash(Hash32(Data.parse(payload))).signature).hex0x()
-
-
-def _call(selector: bytes, *words: bytes) -> str:
-    return Data(selector + b"".join(words)).hex0x()
+    url: str | None = None
+    key: str | None = None
+    """An API key, if the server requires one."""
+    funder: bytes | None = None
+    """The private key of a funded account, which pays the demo's account."""
+    policy: str | None = None
+    """The sponsorship policy that pays for gas; without one, the account pays where the chain is not embedded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,54 +63,63 @@ class Story:
     chain_id: str
     owner: LocalAccount
     key: LocalAccount
-    account: str
+    account: Address
+    asset: Asset
+    payer: Payer
+    policy: str | None
 
-    async def token_balance(self, holder: bytes) -> int:
-        """Read a balance of test tokens, in the smallest unit."""
-        call = {"to": TEST_TOKEN.hex0x(), "data": _call(_BALANCE_OF, abi.address(holder))}
-        return int(await self.client.call("eth_call", call, "latest"), 16)
+    async def estimate(self, *calls: dict[str, str]) -> int:
+        """Return the maximum cost of the owner's calls in wei, if the account pays."""
+        capabilities = {"paymasterService": {"onlyEstimation": True}}
+        prepared = await self._prepare(calls, capabilities)
+        return int(prepared["feePayment"]["maxAmount"], 16)
 
-    async def send(self, permissions: dict[str, str], *calls: dict[str, str]) -> dict[str, Any]:
-        """Prepare calls, sign them with the session key, send them and wait for the receipt."""
-        prepared = await self.client.call(
-            "wallet_prepareCalls",
-            {
-                "from": self.account,
-                "chainId": self.chain_id,
-                "calls": list(calls),
-                "capabilities": {
-                    "permissions": permissions,
-                    "paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"},
-                },
-            },
-        )
+    async def send(self, calls: Sequence[dict[str, str]], permissions: dict[str, str] | None = None) -> dict[str, Any]:
+        """Prepare calls, sign them with the session key (without permissions: the owner's), and await the receipt."""
+        granted = {} if permissions is None else {"permissions": permissions}
+        sponsored = {} if self.policy is None else {"paymasterService": {"policyId": self.policy}}
+        prepared = await self._prepare(calls, {**granted, **sponsored})
+        signer = self.owner if permissions is None else self.key
         sent = await self.client.call(
             "wallet_sendPreparedCalls",
             {
                 "type": prepared["type"],
                 "data": prepared["data"],
                 "chainId": prepared["chainId"],
-                "capabilities": {"permissions": permissions},
-                "signature": {
-                    "type": "secp256k1",
-                    "data": _sign(self.key, prepared["signatureRequest"]["rawPayload"]),
-                },
+                "capabilities": granted,
+                "signature": {"type": "secp256k1", "data": _sign(signer, prepared["signatureRequest"]["rawPayload"])},
             },
         )
-        for _ in range(100):
+        ends = time.monotonic() + _INCLUDED_SECONDS
+        while time.monotonic() < ends:
             status: dict[str, Any] = await self.client.call("wallet_getCallsStatus", sent["id"])
             if status["status"] >= 200:
                 return status
-            await asyncio.sleep(0.1)
-        raise ServerError("the call was not included within ten seconds")
+            await asyncio.sleep(_POLL_SECONDS)
+        raise ServerError(f"the call was not final within {_INCLUDED_SECONDS:.0f} seconds")
+
+    async def _prepare(self, calls: Sequence[dict[str, str]], capabilities: dict[str, Any]) -> Any:
+        request = {
+            "from": self.account.hex0x(),
+            "chainId": self.chain_id,
+            "calls": list(calls),
+            "capabilities": capabilities,
+        }
+        return await self.client.call("wallet_prepareCalls", request)
 
 
-async def play(url: str | None, settings: Settings, *, key: str | None = None) -> int:
-    """Run the demo, with an API key if the server requires one, and return the exit status: 0 for success."""
-    headers = {} if key is None else {"x-api-key": key}
-    async with _server(url, settings) as server_url, httpx2.AsyncClient(timeout=30, headers=headers) as http:
+def _sign(signer: LocalAccount, payload: str) -> str:
+    return Data(signer.unsafe_sign_hash(Hash32(Data.parse(payload))).signature).hex0x()
+
+
+async def play(options: DemoOptions, settings: Settings) -> int:
+    """Run the demo and return the exit status: 0 for success."""
+    headers = {} if options.key is None else {"x-api-key": options.key}
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(_server(options.url, settings))
+        client = Client(await stack.enter_async_context(httpx2.AsyncClient(timeout=60, headers=headers)), url)
         try:
-            await _story(Client(http, server_url))
+            await _play(stack, client, options)
         except ServerError as error:
             say(f"\nThe demo failed: {error}")
             return 1
@@ -147,7 +138,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             (await http.get(running + "/ready")).raise_for_status()
         except (httpx2.HTTPError, httpx2.InvalidURL):
             if url is not None:
-                raise SettingError(f"--url: no server is ready at {url}") from None
+                raise SettingError(f"--url: no server is ready at {mask_credentials(url)}") from None
         else:
             say(f"Using the server at {mask_credentials(running)}.")
             yield running
@@ -163,7 +154,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             yield server_url
 
 
-async def _story(client: Client) -> None:
+async def _play(stack: AsyncExitStack, client: Client, options: DemoOptions) -> None:
     chain_id = await client.call("eth_chainId")
     owner = Account.from_key(secrets.token_bytes(32))
     key = Account.from_key(secrets.token_bytes(32))
@@ -173,37 +164,50 @@ async def _story(client: Client) -> None:
         f"\n2. The owner's smart account\n   {account} on chain {chain_id}\n"
         "   its address is derived; nothing is deployed yet"
     )
-    story = Story(client=client, chain_id=chain_id, owner=owner, key=key, account=account)
-    await _fund(story)
-    permissions = await _grant(story)
-    await _send_allowed_calls(story, permissions)
-    await _send_denied_calls(story, permissions)
-    await _show_balances(story)
+    payer: Payer = EmbeddedChain(client)
+    policy = options.policy
+    if options.funder is None and policy is None:
+        policy = _ANY_POLICY
+    elif options.funder is not None:
+        http = await stack.enter_async_context(HttpClient())
+        url = client.url if options.key is None else f"{client.url}/v2/{options.key}"
+        payer = Funder(http, url, chain_id=int(chain_id, 16), key=options.funder)
+    story = Story(
+        client=client,
+        chain_id=chain_id,
+        owner=owner,
+        key=key,
+        account=Address.parse(account),
+        asset=await choose_asset(client),
+        payer=payer,
+        policy=policy,
+    )
+    await _fund(story, pays_gas=options.policy is None)
+    try:
+        permissions = await _grant(story)
+        await _send_allowed_calls(story, permissions)
+        await _send_denied_calls(story, permissions)
+        await _show_balances(story)
+    finally:
+        if payer.returns_to is not None:
+            await _return_funds(story, payer.returns_to)
 
 
-async def _fund(story: Story) -> None:
-    accounts = await story.client.call("eth_accounts")
-    minter = {"from": accounts[0], "to": TEST_TOKEN.hex0x()}
-    data = _call(_MINT, abi.address(Address.parse(story.account)), abi.uint(1000))
-    await story.client.call("anvil_setBalance", story.account, hex(10**18))
-    await story.client.call("eth_sendTransaction", {**minter, "data": data})
-    say("\n3. Test funds\n   the account now holds 1 ETH and 1000 test tokens")
-
-
-def _build_permissions(token: Address) -> list[dict[str, Any]]:
-    return [
-        {"type": "erc20-token-transfer", "data": {"address": token.hex0x(), "allowance": hex(TOKEN_LIMIT)}},
-        {"type": "native-token-transfer", "data": {"allowance": hex(10**16)}},
-    ]
+async def _fund(story: Story, *, pays_gas: bool) -> None:
+    gas = _GAS_SHARES * await story.estimate() if pays_gas else 0
+    paid = await story.payer.pay(story.account, story.asset.needed_wei + gas)
+    tokens = await story.asset.fund(story.payer, story.account)
+    say(f"\n3. Test funds\n   the account now holds {format_ether(paid)} ETH{tokens}")
 
 
 async def _grant(story: Story) -> dict[str, str]:
-    deadline = int(time.time()) + HOUR
-    requested = _build_permissions(TEST_TOKEN)
+    # the chain decides about the expiry, and the server rejects one that is in the past of this machine
+    deadline = max(await story.client.chain_time(), int(time.time())) + HOUR
+    requested = story.asset.permissions()
     created = await story.client.call(
         "wallet_createSession",
         {
-            "account": story.account,
+            "account": story.account.hex0x(),
             "chainId": story.chain_id,
             "expirySec": deadline,
             "key": {"type": "secp256k1", "publicKey": story.key.address},
@@ -219,36 +223,31 @@ async def _grant(story: Story) -> dict[str, str]:
     return {"sessionId": created["sessionId"], "signature": signature}
 
 
-def _transfer(amount: int) -> dict[str, str]:
-    return {"to": TEST_TOKEN.hex0x(), "data": _call(abi.ERC20_TRANSFER, abi.address(_FRIEND), abi.uint(amount))}
-
-
 async def _send_allowed_calls(story: Story, permissions: dict[str, str]) -> None:
-    before = await story.token_balance(_FRIEND)
-    status = await story.send(permissions, _transfer(40))
+    asset, to = story.asset, story.payer.recipient
+    before = await asset.balance(to)
+    status = await story.send([asset.transfer(to, 40)], permissions)
     receipt = status["receipts"][0]
-    say("\n5. The first call deploys the account, installs the session and sends 40 tokens, in one user operation")
-    say(f"   included in transaction {receipt['transactionHash']}, gas {int(receipt['gasUsed'], 16):,}, sponsored")
-    await story.send(permissions, _transfer(60))
-    received = await story.token_balance(_FRIEND) - before
     say(
-        "\n6. The session key sends 60 more, without the owner\n"
-        f"   the recipient has received {received} tokens; the allowance is used up"
+        f"\n5. The first call deploys the account, installs the session and sends 40 {asset.noun}, "
+        "in one user operation"
+    )
+    paid = "paid by the account" if story.policy is None else "sponsored"
+    say(f"   included in transaction {receipt['transactionHash']}, gas {int(receipt['gasUsed'], 16):,}, {paid}")
+    await story.send([asset.transfer(to, LIMIT - 40)], permissions)
+    received = await asset.balance(to) - before
+    say(
+        f"\n6. The session key sends {LIMIT - 40} more, without the owner\n"
+        f"   the recipient has received {received} {asset.noun}; the allowance is used up"
     )
 
 
 async def _send_denied_calls(story: Story, permissions: dict[str, str]) -> None:
-    say("\n7. Three calls that the contracts deny")
-    stranger = Address(bytes.fromhex("000000000000000000000000000000000000beef"))
-    mint = _call(_MINT, abi.address(_FRIEND), abi.uint(1))
-    tries = {
-        "one token more than the limit": _transfer(1),
-        "another function of the token": {"to": TEST_TOKEN.hex0x(), "data": mint},
-        "another contract": {"to": stranger.hex0x(), "data": "0x12345678"},
-    }
+    tries = story.asset.denied_calls(story.payer.recipient)
+    say(f"\n7. {'Three' if len(tries) == 3 else 'Two'} calls that the contracts deny")
     for description, call in tries.items():
         try:
-            await story.send(permissions, call)
+            await story.send([call], permissions)
         except ServerError as error:
             say(f"   {description}:\n      {error}")
         else:
@@ -256,10 +255,18 @@ async def _send_denied_calls(story: Story, permissions: dict[str, str]) -> None:
 
 
 async def _show_balances(story: Story) -> None:
-    account = Address.parse(story.account)
-    native = int(await story.client.call("eth_getBalance", story.account, "latest"), 16)
+    native = format_ether(await story.client.balance(story.account.hex0x()))
+    asset = story.asset
+    held, received = await asset.balance(story.account), await asset.balance(story.payer.recipient)
     say("\n8. Final balances")
-    say(
-        f"   the account holds {native / 10**18:g} ETH and {await story.token_balance(account)} tokens, "
-        f"the recipient {await story.token_balance(_FRIEND)}"
-    )
+    say(f"   the account holds {native} ETH and {held} {asset.noun}, the recipient {received}")
+
+
+async def _return_funds(story: Story, to: Address) -> None:
+    """Send the rest of the account's native currency back, less twice the cost of gas, since fees may rise."""
+    balance = await story.client.balance(story.account.hex0x())
+    back = {"to": to.hex0x(), "value": "0x1"}
+    rest = balance - 2 * (0 if story.policy is not None else await story.estimate(back))
+    if rest > 0:
+        await story.send([{**back, "value": hex(rest)}])
+        say(f"\n9. The owner returns {format_ether(rest)} ETH to the funder")

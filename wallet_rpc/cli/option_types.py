@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from pydantic_core import PydanticCustomError
 
+from wallet_rpc.config.values import read_secret
 from wallet_rpc.domain.token_charge import ONE_COIN
 from wallet_rpc.primitives import Address
 
@@ -20,6 +21,14 @@ def parse_address(text: str) -> Address:
         return Address.parse(text)
     except PydanticCustomError as error:
         raise argparse.ArgumentTypeError(error.message()) from None
+
+
+def parse_private_key(text: str) -> bytes:
+    """Parse a private key. Raises: ArgumentTypeError, without the text."""
+    try:
+        return read_secret(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected {error}") from None
 
 
 def parse_token_price(text: str) -> tuple[Address, int]:

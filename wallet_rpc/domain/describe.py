@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import assert_never
 
+from wallet_rpc.domain.ether import format_ether
 from wallet_rpc.domain.permission import (
     AccountFunctions,
     ContractAccess,
@@ -55,9 +56,7 @@ def describe_expiry(deadline: int) -> str:
 
 
 def _format_native(wei: int) -> str:
-    whole, part = divmod(wei, 10**18)
-    fraction = f".{part:018d}".rstrip("0") if part else ""
-    return f"{whole}{fraction} of the native token ({wei} wei)"
+    return f"{format_ether(wei)} of the native token ({wei} wei)"
 
 
 def _format_functions(selectors: Sequence[Selector]) -> str:
