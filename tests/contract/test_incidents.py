@@ -98,7 +98,6 @@ def test_a_traceback_is_text_that_can_be_stored_whatever_the_message_quotes() ->
     format_traceback(ValueError("\ud800")).encode()
 
 
-
 async def test_a_bug_of_a_request_is_stored_with_its_number_and_request(store: RedisStore) -> None:
     async with record_incidents(store.incidents):
         set_context(replace(RequestContext(LOCAL_CALLER, "req_1"), entry=2))

@@ -59,7 +59,7 @@ def test_the_demo_takes_the_time_of_the_chain(chain: Client, tmp_path: Path) -> 
     assert 2 * YEAR < expiry_in(process.stdout) - time.time() < 2 * YEAR + 2 * 3600
 
 
-def test_an_unfunded_demo_is_told_the_account_the_amount_and_the_option(demo: Demo) -> None:
+def test_an_unfunded_demo_names_the_account_the_amount_and_the_option(demo: Demo) -> None:
     process = demo()
 
     assert process.returncode == 1

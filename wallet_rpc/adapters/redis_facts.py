@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from wallet_rpc.adapters.redis_link import Link
-from wallet_rpc.adapters.redis_master import UNKNOWN, parse_mode
+from wallet_rpc.adapters.redis_master import NOT_SHOWN, parse_mode
 from wallet_rpc.errors import Unavailable
 
 NO_EVICTION = "noeviction"
@@ -74,7 +74,7 @@ class RedisFacts:
     @property
     def is_evicting(self) -> bool:
         """True if Redis deletes records when its memory is full."""
-        return self.eviction not in {NO_EVICTION, UNKNOWN}
+        return self.eviction not in {NO_EVICTION, NOT_SHOWN}
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class RedisFacts:
         if self.is_evicting and not self.max_memory:
             found.append(f"maxmemory-policy {self.eviction} deletes records once a maxmemory is set: set {NO_EVICTION}")
         unknown = {"persistence": self.persistence, "maxmemory-policy": self.eviction}
-        names = [name for name, value in unknown.items() if value == UNKNOWN]
+        names = [name for name, value in unknown.items() if value == NOT_SHOWN]
         if names:
             text = "Redis does not show them, since CONFIG or INFO is forbidden"
             found.append(
@@ -153,15 +153,15 @@ async def _ask_masters(link: Link, *parts: str) -> list[Any] | None:
 
 
 def _parse_facts(info: Mapping[str, Any], config: Mapping[str, str]) -> RedisFacts:
-    version = str(info.get("redis_version", UNKNOWN))
+    version = str(info.get("redis_version", NOT_SHOWN))
     return RedisFacts(
         mode=parse_mode(info),
         version=version,
         software=f"valkey {info['valkey_version']}" if "valkey_version" in info else f"redis {version}",
-        role=str(info.get("role", UNKNOWN)),
+        role=str(info.get("role", NOT_SHOWN)),
         replicas=int(info.get("connected_slaves", 0)),
         persistence=_parse_persistence(info, config),
-        eviction=str(info.get("maxmemory_policy", UNKNOWN)),
+        eviction=str(info.get("maxmemory_policy", NOT_SHOWN)),
         max_memory=_parse_bytes(info, "maxmemory"),
         used_memory=_parse_bytes(info, "used_memory"),
     )

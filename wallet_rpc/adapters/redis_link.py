@@ -26,7 +26,7 @@ from redis.exceptions import (
 )
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_master import UNKNOWN, ConnectionLimit, ReplicaWait, Script
+from wallet_rpc.adapters.redis_master import NOT_SHOWN, ConnectionLimit, ReplicaWait, Script
 from wallet_rpc.adapters.redis_topology import REPEATED_ERRORS, Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
@@ -103,7 +103,7 @@ class Link:
     async def check_mode(self) -> None:
         """Check that the URL fits the server's mode. Raises: Unavailable otherwise, or without a reply."""
         mode, expected = await self._ask(self._topology.read_mode), self._topology.mode
-        if mode not in {expected, UNKNOWN}:
+        if mode not in {expected, NOT_SHOWN}:
             kind = "redis" if mode == "standalone" else f"redis+{mode}"
             raise Unavailable(
                 f"the store runs in {mode} mode, expected {expected}: use a {kind}:// URL",

@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
 from wallet_rpc.adapters.redis_pipeline import PipelinedServer
 
-UNKNOWN = "unknown"
+NOT_SHOWN = "unknown"
 """Value of a property that Redis does not show."""
 
 
@@ -117,16 +117,16 @@ async def read_mode(node: RedisNode) -> str:
     try:
         return parse_mode(await node.execute_command("INFO", "server"))
     except NoPermissionError:
-        return UNKNOWN
+        return NOT_SHOWN
     except ResponseError as error:
         if not str(error).startswith("unknown command"):
             raise
-        return UNKNOWN
+        return NOT_SHOWN
 
 
 def parse_mode(info: Mapping[str, Any]) -> str:
     """Return the mode in INFO, which Valkey names differently from Redis."""
-    return str(info.get("redis_mode") or info.get("server_mode") or UNKNOWN)
+    return str(info.get("redis_mode") or info.get("server_mode") or NOT_SHOWN)
 
 
 def script_and_wait(

@@ -22,7 +22,7 @@ from wallet_rpc.adapters.redis_incidents import RedisIncidents
 from wallet_rpc.adapters.redis_lease import Lease
 from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link, RequestObserver
-from wallet_rpc.adapters.redis_master import UNKNOWN
+from wallet_rpc.adapters.redis_master import NOT_SHOWN
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_probe import check_writable
 from wallet_rpc.adapters.redis_sessions import RedisSessions
@@ -150,7 +150,7 @@ class RedisStore(RedisOrganizationStore):
         await self._link.check_mode()
         facts = await read_facts(self._link)
         for each in facts:
-            if each.version != UNKNOWN and tuple(int(part) for part in each.version.split(".")[:2]) < OLDEST:
+            if each.version != NOT_SHOWN and tuple(int(part) for part in each.version.split(".")[:2]) < OLDEST:
                 raise Unavailable(
                     f"the store is Redis {each.version}, expected 6.2 or newer", reason="redis_too_old", part="store"
                 )
