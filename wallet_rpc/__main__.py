@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import uvloop
 
 from wallet_rpc import __version__
-from wallet_rpc.cli import access_options, contracts_options, option_types, paymaster_options
+from wallet_rpc.cli import access_options, contracts_options, option_types, paymaster_options, trial_options
 from wallet_rpc.config import settings
 from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.primitives import Data, Hash32
@@ -66,16 +66,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help="file to write when ready, removed at the end: JSON with the URL",
         )
-    demo = commands.add_parser("demo", help="show account creation, a grant, an allowed call and a denied call")
-    demo.add_argument("--url", help="URL of the server (default: a running one, else a new ephemeral one)")
-    demo.add_argument("--key", help="API key, if the server requires one")
-    demo.add_argument(
-        "--funder",
-        type=option_types.parse_private_key,
-        metavar="KEY",
-        help="private key of a funded account, which pays for the demo where the chain is not an embedded one",
-    )
-    demo.add_argument("--policy", metavar="ID", help="sponsorship policy that pays for gas (default: the account pays)")
+    trial_options.add_demo_command(commands)
     sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would, for experiments")
     sign.add_argument("digest", help="32 bytes to sign: 0x and 64 hex digits")
     sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
