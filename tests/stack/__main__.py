@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import signal
@@ -10,8 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, redirect_stdout
-from io import StringIO
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,9 +20,10 @@ import httpx2
 from tests.stack.composition import Composition, Service, log_file, run_service
 from tests.stack.installing import install
 from tests.stack.parts import private_key
-from wallet_rpc.__main__ import main as wallet_rpc_command
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
-from wallet_rpc.config.settings import PREFIX, variable
+from wallet_rpc.cli.access import run_access_command
+from wallet_rpc.cli.access_options import add_access_commands
+from wallet_rpc.config.settings import PREFIX, load, variable
 from wallet_rpc.devchain.build import BuildFailed
 from wallet_rpc.devchain.contract_sources import GENESIS_FILE
 from wallet_rpc.domain.access import OPEN_ORGANIZATION
@@ -80,14 +81,14 @@ class Stack:
                 raise StackFailed(_describe_end(service, process, self._folder))
 
     def create_key(self) -> str:
-        """Create an API key for callers without an organisation. Raises: StackFailed."""
-        os.environ[variable("redis_url")] = self._redis_url
-        printed = StringIO()
-        with redirect_stdout(printed):
-            status = wallet_rpc_command(["key", "create", "--org", OPEN_ORGANIZATION, "--name", "devnet", "--json"])
-        if status != 0:
-            raise StackFailed("no API key could be created")
-        return str(json.loads(printed.getvalue())["key"])
+        """Create an API key for callers without an organisation, as `wallet-rpc key create` does."""
+        parser = argparse.ArgumentParser()
+        add_access_commands(parser.add_subparsers(dest="command"))
+        words = ["key", "create", "--org", OPEN_ORGANIZATION, "--name", "devnet", "--json"]
+        settings = load({variable("redis_url"): self._redis_url})
+        printed: list[str] = []
+        asyncio.run(run_access_command(parser.parse_args(words), settings, print_line=printed.append))
+        return str(json.loads(printed[0])["key"])
 
     @property
     def _redis_url(self) -> str:
@@ -142,7 +143,7 @@ def _log_end(service: Service, folder: Path) -> str:
 
 
 def run(*, any_port: bool) -> None:
-    """Run the stack until it is interrupted. Raises: BuildFailed, RedisNotStarted, StackFailed, KeyboardInterrupt."""
+    """Run the stack until it is interrupted. Raises: BuildFailed, RedisNotStarted, StackFailed."""
     if not GENESIS_FILE.is_file():
         raise StackFailed("the contracts are not compiled: run `make contracts`")
     node = install()
@@ -164,7 +165,8 @@ def main() -> int:
     options = parser.parse_args()
     for name in [name for name in os.environ if name.startswith(PREFIX)]:  # the settings are those of compose.yaml
         del os.environ[name]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background command ignores the first
+        signal.signal(number, signal.default_int_handler)
     try:
         run(any_port=options.any_port)
     except KeyboardInterrupt:
