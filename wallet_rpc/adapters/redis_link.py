@@ -34,7 +34,7 @@ from wallet_rpc.time_limits import TimeLimit
 from wallet_rpc.tracing import Peer, watch_call
 
 _T = TypeVar("_T")
-RequestObserver: TypeAlias = Callable[[float | None], None]
+StoreObserver: TypeAlias = Callable[[float | None], None]
 """Receives the duration of a request to Redis in seconds, with its repetitions; None for one without a reply."""
 
 KEY_FORM = 1
@@ -61,7 +61,7 @@ class Link:
     ) -> None:
         self._topology = topology
         self._free = ConnectionLimit(connections)
-        self._observe: RequestObserver | None = None
+        self._observe: StoreObserver | None = None
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
         self.health = ServerHealth("store")
@@ -86,7 +86,7 @@ class Link:
         link._prefix = f"{self._prefix}{name}:"
         return link
 
-    def observe(self, observer: RequestObserver) -> None:
+    def observe(self, observer: StoreObserver) -> None:
         """Report each request to an observer; also those of links that are derived from this one later."""
         self._observe = observer
 

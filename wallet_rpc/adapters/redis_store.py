@@ -21,7 +21,7 @@ from wallet_rpc.adapters.redis_groups import RedisGroups
 from wallet_rpc.adapters.redis_incidents import RedisIncidents
 from wallet_rpc.adapters.redis_lease import Lease
 from wallet_rpc.adapters.redis_limits import RedisLimiter
-from wallet_rpc.adapters.redis_link import Link, RequestObserver
+from wallet_rpc.adapters.redis_link import Link, StoreObserver
 from wallet_rpc.adapters.redis_master import NOT_SHOWN
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_probe import check_writable
@@ -111,7 +111,7 @@ class RedisStore(RedisOrganizationStore):
         """Return a lease on reading the facts that all replicas share, for one process."""
         return Lease(self._link, self._link.key("facts-lease"), seconds=FACTS_LEASE_SECONDS)
 
-    def observe(self, observer: RequestObserver) -> None:
+    def observe(self, observer: StoreObserver) -> None:
         """Report each request to an observer; call it before the stores of organisations are used."""
         self._link.observe(observer)
 

@@ -133,7 +133,7 @@ OLDEST_CALL: Final = _fact(
     "oldest_call_age_seconds", "Time since the oldest of those calls was accepted; 0 without one.", "state"
 )
 SCHEDULED: Final = _fact("outbox_scheduled_calls", "Calls that wait for a worker, now or later.", "shard")
-READY: Final = _fact("outbox_ready_calls", "Calls whose time has come and that no worker was given yet.", "shard")
+READY_CALLS: Final = _fact("outbox_ready_calls", "Calls whose time has come and that no worker was given yet.", "shard")
 IN_STREAM: Final = _fact("outbox_stream_entries", "Calls that a worker was given and has not finished.", "shard")
 POLICY_WEI: Final = _fact("policy_budget_left_wei", "Wei left of a sponsorship policy's total_wei.", "policy")
 POLICY_OPERATIONS: Final = _fact(

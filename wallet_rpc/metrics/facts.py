@@ -95,7 +95,7 @@ async def _read_queues(sources: FactSources) -> AsyncIterator[Fact]:
     depths = await sources.store.outbox.read_depths(now=sources.clock.now())
     for shard, depth in enumerate(depths):
         yield catalogue.SCHEDULED, (str(shard),), depth.scheduled
-        yield catalogue.READY, (str(shard),), depth.ready
+        yield catalogue.READY_CALLS, (str(shard),), depth.ready
         yield catalogue.IN_STREAM, (str(shard),), depth.in_stream
 
 
