@@ -9,7 +9,7 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc lock upgrade wheel contracts clients stack-tools stack vectors scenarios check-chain demo bench chaos mutants clean
+.PHONY: help setup run test check style cover openrpc lock upgrade wheel try-wheel contracts clients stack-tools stack vectors scenarios check-chain demo bench chaos mutants clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -47,6 +47,9 @@ upgrade: .venv/.dev ## Raise the upper bounds and the pins of all dependencies t
 
 wheel: setup ## Build the wheel and the sdist into .dist
 	@rm -rf .dist && $(BIN)/python -m build --no-isolation --outdir .dist
+
+try-wheel: setup ## Build the wheel from a fresh tree and play its demo, by the commands of specs/dependencies.md
+	@$(BIN)/pytest --timeout=1200 tests/packages/fresh_tree.py $(ARGS)
 
 contracts: .venv/.run ## Compile the contracts into the genesis file if they changed
 	@$(BIN)/python -m wallet_rpc.devchain.build

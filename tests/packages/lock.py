@@ -70,10 +70,11 @@ def compile_files(folder: Path, project: str, *, upgrade: bool) -> None:
 def _compile_file(file: PinnedFile, folder: Path, *, upgrade: bool) -> None:
     sources = [PROJECT.name] if file.with_package else []
     groups = [] if file.group is None else ["--group", file.group]
+    extras = [] if file.extra is None else ["--extra", file.extra]
     shared = [] if file.agrees_with is None else ["--constraints", file.agrees_with]
     upgrades = ["--upgrade"] if upgrade else []
     options = ["--universal", "--python-version", _OLDEST_PYTHON, "--generate-hashes", "--no-header", "--quiet"]
-    command = [find_uv_bin(), "pip", "compile", *options, *upgrades, *sources, *groups, *shared]
+    command = [find_uv_bin(), "pip", "compile", *options, *upgrades, *sources, *groups, *extras, *shared]
     # All words are constants of this module and of pyproject.toml's groups.
     done = subprocess.run(  # noqa: S603  # constants
         [*command, "--output-file", file.name], cwd=folder, stdout=subprocess.DEVNULL, check=False

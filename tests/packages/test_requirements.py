@@ -71,6 +71,7 @@ def test_files_that_are_installed_together_have_the_same_versions() -> None:
 def test_every_requirement_has_an_upper_bound() -> None:
     groups = [
         TABLES["project"]["dependencies"],
+        *TABLES["project"]["optional-dependencies"].values(),
         *TABLES["dependency-groups"].values(),
         TABLES["build-system"]["requires"],
     ]
