@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
             help="file to write when ready, removed at the end: JSON with the URL",
         )
     trial_options.add_demo_command(commands)
+    trial_options.add_doctor_command(commands)
     sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would, for experiments")
     sign.add_argument("digest", help="32 bytes to sign: 0x and 64 hex digits")
     sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
@@ -88,6 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if value is not None:
             environ[settings.variable(name)] = value
     try:
+        if options.command == "doctor":  # it reports an invalid setting as a finding
+            from wallet_rpc.cli.doctor import run_doctor_command
+
+            return run_doctor_command(environ, as_json=options.json, print_line=_print_line)
         loaded = settings.load(environ)
         if options.command == "serve":  # it forks, if at all, before it runs an event loop
             from wallet_rpc.cli.serve import run_serve_command

@@ -22,7 +22,7 @@ from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
 from wallet_rpc.call_delivery import run_delivery
 from wallet_rpc.chain_clients import ChainClients, build_chain_clients, open_pools
 from wallet_rpc.config.chains import ChainSetting
-from wallet_rpc.config.settings import SettingError, Settings, variable
+from wallet_rpc.config.settings import Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
@@ -193,15 +193,13 @@ def _build_authenticator(store: RedisStore, options: ServerOptions) -> Authentic
 @asynccontextmanager
 async def open_server(settings: Settings, metrics: ServerMetrics | None = None) -> AsyncIterator[ASGIApp]:
     """Open the server of `serve`. Raises: SettingError when a required setting is missing or a check fails."""
-    if settings.redis_url is None:
-        raise SettingError(f"{variable('redis_url')}: required by serve, but not set")
-    if not settings.chains:
-        raise SettingError(f"{variable('chains')}: required by serve, but not set")
+    redis_url = settings.require("redis_url")
+    settings.require("chains")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(observe_server(os.environ, log_level=settings.log_level))
         http = await stack.enter_async_context(HttpClient())
         clock = SystemClock()
-        opening = open_store(settings.redis_url, replicas=settings.redis_replicas)
+        opening = open_store(redis_url, replicas=settings.redis_replicas)
         store = await stack.enter_async_context(opening)
         if metrics is not None:
             metrics.observe_store(store)

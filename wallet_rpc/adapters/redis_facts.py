@@ -68,8 +68,6 @@ class RedisFacts:
     """`maxmemory-policy`, or `unknown`."""
     max_memory: int | None
     """`maxmemory`, in bytes; 0: the machine's memory. None if it is unknown."""
-    used_memory: int | None
-    """Memory in use, in bytes; None if it is unknown."""
 
     @property
     def is_evicting(self) -> bool:
@@ -162,13 +160,8 @@ def _parse_facts(info: Mapping[str, Any], config: Mapping[str, str]) -> RedisFac
         replicas=int(info.get("connected_slaves", 0)),
         persistence=_parse_persistence(info, config),
         eviction=str(info.get("maxmemory_policy", NOT_SHOWN)),
-        max_memory=_parse_bytes(info, "maxmemory"),
-        used_memory=_parse_bytes(info, "used_memory"),
+        max_memory=int(info["maxmemory"]) if "maxmemory" in info else None,
     )
-
-
-def _parse_bytes(info: Mapping[str, Any], name: str) -> int | None:
-    return int(info[name]) if name in info else None
 
 
 def _parse_persistence(info: Mapping[str, Any], config: Mapping[str, str]) -> Persistence:

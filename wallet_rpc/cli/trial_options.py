@@ -1,4 +1,4 @@
-"""Options of `wallet-rpc demo`."""
+"""Options of `wallet-rpc demo` and `doctor`."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def add_demo_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
         help="private key of a funded account, which pays for the demo where the chain is not an embedded one",
     )
     demo.add_argument("--policy", metavar="ID", help="sponsorship policy that pays for gas (default: the account pays)")
+
+
+def add_doctor_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command `doctor` and its option."""
+    doctor = commands.add_parser("doctor", help="check all that serve needs; the exit status is 1 after a failure")
+    doctor.add_argument("--json", action="store_true", help="print one line of JSON")

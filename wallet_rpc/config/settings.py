@@ -172,6 +172,13 @@ class Settings:
         read_http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."
     )
 
+    def require(self, name: str) -> Any:
+        """Return the value of a setting that `serve` needs. Raises: SettingError when it is not set."""
+        value = getattr(self, name)
+        if value in (None, ()):
+            raise SettingError(f"{variable(name)}: required by serve, but not set")
+        return value
+
     @property
     def is_on_loopback(self) -> bool:
         """True if the server listens on loopback, where only this machine reaches it."""
