@@ -9,7 +9,7 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc lock upgrade wheel try-wheel contracts clients stack-tools stack vectors scenarios check-chain demo bench chaos mutants clean
+.PHONY: help setup run test check style cover openrpc lock upgrade wheel try-wheel contracts clients stack-tools stack vectors scenarios check-chain demo bench chaos mutants clean picture
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -78,6 +78,9 @@ demo: .venv/.run contracts ## Show account, grant, allowed and denied calls on a
 
 bench: setup ## Compare with what else a user would install; write specs/performance.md (ARGS=quick: a minute)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+picture: setup ## Draw specs/metrics.svg from scrapes of a server under load (two minutes)
+	@$(BIN)/python -m tests.bench.metrics_picture
 
 chaos: setup ## Kill, freeze, cut, slow and lie; print kills, calls, lost, twice, wrong (ARGS="--quick", an hour)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 _ROOT = HERE.parents[1]
 _WALLET_URL = r"Wallet API: +(\S+)"
 _UNLIMITED = 1_000_000_000
+_PATIENCE_SECONDS = 30.0
+"""Patience with dependencies, which a measurement keeps busy."""
 
 
 @dataclass
@@ -100,10 +102,11 @@ class Parts:
         served = self._run(name, [sys.executable, "-m", "wallet_rpc", "serve"], **settings)
         return replace(served, partners=(self.anvil().process_id, self.alto().process_id))
 
-    async def dev(self, *, has_metrics: bool = False) -> Served:
+    async def dev(self, *, has_metrics: bool = False, patience_seconds: float = _PATIENCE_SECONDS) -> Served:
         """Start `wallet-rpc dev` with the embedded chain, which stores everything on disk."""
         name = "dev-with-metrics" if has_metrics else "dev"
         settings = {"DATA_DIR": str(self.folder / name), "REDIS_URL": (await self.redis()).url, "LOG": "json"}
+        settings["PATIENCE_SECONDS"] = str(patience_seconds)
         if has_metrics:
             settings["METRICS_PORT"] = "0"
         served = self._run(name, [sys.executable, "-m", "wallet_rpc", "dev"], **settings)
@@ -133,7 +136,12 @@ class Parts:
 
     def _run(self, name: str, command: list[str | Path], *, announces: str = _WALLET_URL, **settings: str) -> Served:
         if name not in self.started:
-            chosen = {"PORT": "0", "UNSIGNED_SESSIONS": str(_UNLIMITED), "PATIENCE_SECONDS": "30", **settings}
+            chosen = {
+                "PORT": "0",
+                "UNSIGNED_SESSIONS": str(_UNLIMITED),
+                "PATIENCE_SECONDS": str(_PATIENCE_SECONDS),
+                **settings,
+            }
             environ = {f"WALLET_RPC_{setting}": text for setting, text in chosen.items()}
             environ["PYTHONPATH"] = str(_ROOT)
             running = run_server(command, folder=self.folder, name=name, environ=environ, announces=announces)

@@ -81,6 +81,15 @@ class Prometheus:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
+    def query_range(self, expression: str, *, start: float, end: float, step: float) -> list[tuple[float, float]]:
+        """Return the values over time of an expression with at most one series."""
+        params: dict[str, Any] = {"query": expression, "start": start, "end": end, "step": step}
+        answer = httpx2.get(f"{self.url}/api/v1/query_range", params=params, timeout=PATIENCE_SECONDS).json()
+        assert answer["status"] == "success", f"{expression}: {answer}"
+        found = answer["data"]["result"]
+        assert len(found) <= 1, found
+        return [(float(when), float(value)) for series in found for when, value in series["values"]]
+
     def rules(self) -> list[dict[str, Any]]:
         """Return the alert rules with their health."""
         answer = httpx2.get(f"{self.url}/api/v1/rules", timeout=PATIENCE_SECONDS).json()
