@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.contract.sample import CHAIN as CALL_CHAIN
 from tests.contract.sample import SIGNED, a_call
 from tests.policies.sample import NOW, a_ledger, a_reservation, settle_once
 from tests.support.clocks import FixedClock
@@ -41,8 +42,8 @@ def sources_of(store: RedisStore, *, now: int = NOW, payers: Payers = NO_PAYERS)
 
 
 def values(facts: list[Fact], name: str) -> dict[str, float]:
-    """Return the values of a metric by its only label."""
-    return {labels[0]: value for definition, labels, value in facts if definition.name == f"wallet_rpc_{name}"}
+    """Return the values of a metric by its labels."""
+    return {" ".join(labels): value for definition, labels, value in facts if definition.name == f"wallet_rpc_{name}"}
 
 
 async def test_calls_of_all_organisations_count_by_state_and_age(store: RedisStore) -> None:
@@ -55,9 +56,9 @@ async def test_calls_of_all_organisations_count_by_state_and_age(store: RedisSto
 
     facts = await read_shared_facts(sources_of(store))
 
-    expected = dict.fromkeys((state.value for state in CallState), 0)
-    assert values(facts, "calls") == {**expected, "accepted": 3, "submitted": 247}
-    assert values(facts, "oldest_call_age_seconds") == {**expected, "accepted": 13, "submitted": 10 + 5 * 250}
+    accepted, submitted = [f"{CALL_CHAIN} {state.value}" for state in (CallState.ACCEPTED, CallState.SUBMITTED)]
+    assert values(facts, "calls") == {accepted: 3, submitted: 247}
+    assert values(facts, "oldest_call_age_seconds") == {accepted: 13, submitted: 10 + 5 * 250}
     assert sum(values(facts, "outbox_scheduled_calls").values()) == 250
     assert sum(values(facts, "outbox_stream_entries").values()) == 0
 
@@ -73,7 +74,7 @@ async def test_queues_show_calls_that_are_ready_and_calls_that_a_worker_has(stor
     assert sum(values(facts, "outbox_ready_calls").values()) == 0
     assert sum(values(facts, "outbox_stream_entries").values()) == 3
     assert set(values(facts, "outbox_ready_calls")) == {str(shard) for shard in range(8)}
-    assert values(facts, "calls")["accepted"] == 0, "entries without a record are no calls"
+    assert values(facts, "calls") == {}, "entries without a record are no calls"
 
 
 async def test_what_a_policy_has_left_counts_its_window_only(store: RedisStore) -> None:
@@ -145,6 +146,7 @@ async def test_a_chain_that_is_down_leaves_its_balances_out_and_keeps_the_others
             payers = Payers(sponsor=None, relayer=options)
             facts = await read_shared_facts(replace(sources_of(store, payers=payers), chain_clients=chains))
 
+    assert values(facts, "calls") == {f"{chain} {state.value}": 0 for chain in (1, 2) for state in CallState}
     assert values(facts, "relayer_balance_wei") == {"2": 42}
     assert values(facts, "paymaster_deposit_wei") == {"2": 43}
     assert values(facts, "relayer_budget_left_ratio") == {"1": 1.0, "2": 1.0}

@@ -127,10 +127,11 @@ FACTS_TIME: Final = _fact("facts_timestamp_seconds", "Time at which the shared f
 CALLS: Final = _fact(
     "calls",
     "Calls in the outbox by state: all that are not final, and final ones until their last check after ten minutes.",
+    "chain",
     "state",
 )
 OLDEST_CALL: Final = _fact(
-    "oldest_call_age_seconds", "Time since the oldest of those calls was accepted; 0 without one.", "state"
+    "oldest_call_age_seconds", "Time since the oldest of those calls was accepted; 0 without one.", "chain", "state"
 )
 SCHEDULED: Final = _fact("outbox_scheduled_calls", "Calls that wait for a worker, now or later.", "shard")
 READY_CALLS: Final = _fact("outbox_ready_calls", "Calls whose time has come and that no worker was given yet.", "shard")

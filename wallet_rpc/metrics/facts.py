@@ -68,8 +68,9 @@ async def _collect(facts: AsyncIterator[Fact]) -> list[Fact]:
 async def _read_calls(sources: FactSources) -> AsyncIterator[Fact]:
     """Examine every call of the outbox, each once."""
     now = sources.clock.now()
-    counts = dict.fromkeys(CallState, 0)
-    oldest = dict.fromkeys(CallState, now)
+    ages: dict[tuple[int, CallState], list[int]] = {
+        (chain.ports.chain_id, state): [] for chain in sources.chain_clients for state in CallState
+    }
     examined = set()
     async for group in sources.store.outbox.scan():
         fresh = [call for call in dict.fromkeys(group) if call not in examined]
@@ -80,15 +81,14 @@ async def _read_calls(sources: FactSources) -> AsyncIterator[Fact]:
                 for organization, chain_id, operation_hash in fresh
             )
         )
-        for found in states:
+        for (_, chain_id, _), found in zip(fresh, states, strict=True):
             if found is not None:
                 state, accepted_at = found
-                counts[state] += 1
-                oldest[state] = min(oldest[state], accepted_at)
+                ages.setdefault((chain_id, state), []).append(now - accepted_at)
         await asyncio.sleep(SCAN_PAUSE_SECONDS if fresh else 0)
-    for state in CallState:
-        yield catalogue.CALLS, (state.value,), counts[state]
-        yield catalogue.OLDEST_CALL, (state.value,), now - oldest[state]
+    for (chain_id, state), of_state in ages.items():
+        yield catalogue.CALLS, (str(chain_id), state.value), len(of_state)
+        yield catalogue.OLDEST_CALL, (str(chain_id), state.value), max(of_state, default=0)
 
 
 async def _read_queues(sources: FactSources) -> AsyncIterator[Fact]:

@@ -21,6 +21,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from wallet_rpc.metrics.catalogue import Definition
 
 
+def use_memory() -> None:
+    """Keep the values of all instruments of this process in memory, also if its environment names a folder."""
+    values.ValueClass = values.MutexValue
+
+
 def use_worker_files(folder: Path, worker: int) -> None:
     """Keep the values of all instruments of this process in files; call it before the first one is built."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)

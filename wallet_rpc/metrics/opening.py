@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from wallet_rpc.config.settings import Settings
+from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.edge.listener import bind_socket, listener_url
 from wallet_rpc.metrics.exposition import remove_worker
 from wallet_rpc.metrics.server_metrics import METRICS_PATH, MetricsPlace, ServerMetrics
@@ -45,6 +45,9 @@ def open_metrics(settings: Settings) -> Iterator[OpenMetrics]:
 
     Raises: SettingError when the settings' address cannot be bound.
     """
+    if settings.metrics_port == settings.port != 0:
+        text = f"expected a port other than that of {variable('port')}, got {settings.port}"
+        raise SettingError(f"{variable('metrics_port')}: {text}")
     with ExitStack() as stack:
         listener = stack.enter_context(bind_socket(settings, "metrics_"))
         folder = None

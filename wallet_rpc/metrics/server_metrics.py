@@ -32,7 +32,7 @@ from wallet_rpc.edge.observe import report_requests_to
 from wallet_rpc.metrics import catalogue
 from wallet_rpc.metrics.exposition import FactsCollector, WorkerFacts, add_worker, build_registry
 from wallet_rpc.metrics.facts import FactSources
-from wallet_rpc.metrics.instruments import Instruments, use_worker_files
+from wallet_rpc.metrics.instruments import Instruments, use_memory, use_worker_files
 from wallet_rpc.metrics.requests import RequestMetrics
 from wallet_rpc.metrics.sharing import FactSharing
 from wallet_rpc.worker_threads import compute
@@ -62,7 +62,9 @@ class ServerMetrics:
 
     def __init__(self, place: MetricsPlace) -> None:
         self._place = place
-        if place.folder is not None:
+        if place.folder is None:
+            use_memory()
+        else:
             use_worker_files(place.folder, place.worker)
             add_worker(place.folder, place.worker)
         self._instruments = own = Instruments()
