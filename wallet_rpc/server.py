@@ -153,7 +153,8 @@ def _build_app(
     handlers = wallet_handlers(dispatcher.dispatch)
     handlers |= {CHAIN_PATH.format(id=chain_id): bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
     for chain_id, handler in ({} if embedded is None else embedded.handlers).items():
-        handlers[CHAIN_PATH.format(id=chain_id)] = auth.require_write_access(record_requests(chain_id, handler, record))
+        recorded = record_requests(chain_id, handler, record, methods=dispatcher.chain_methods)
+        handlers[CHAIN_PATH.format(id=chain_id)] = auth.require_write_access(recorded)
     sources = sources_of(settings, options.auth)
     mounts = rest.build_mounts(sources.origins)
     return build_app(handlers, routes=routes, authenticate=auth.authenticate, mounts=mounts, sources=sources)

@@ -10,6 +10,8 @@ import pytest
 from tests.edge.logged import KEY, request_lines
 from tests.edge.sample import ADDRESS, dispatcher, request
 from wallet_rpc.edge import observe
+from wallet_rpc.edge.chain_choice import record_requests
+from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.http import build_app, wallet_handlers
 
 
@@ -63,3 +65,36 @@ async def test_known_methods_of_a_chain_are_named_and_others_are_one_word() -> N
     assert [line["method"] for line in lines] == ["eth_call", "(chain)"]
     assert [(line["code"], line["message"]) for line in lines] == [(3, 'reverted at … by "…"')] * 2
     assert "reason" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "reply", "fields"),
+    [
+        (request("eth_call", id=1), b'{"jsonrpc":"2.0","id":1,"result":"0x"}', {"method": "eth_call", "outcome": "ok"}),
+        (request("eth_call"), None, {"method": "eth_call", "outcome": "ok"}),
+        (request(KEY, id=1), b'{"jsonrpc":"2.0","id":1,"result":1}', {"method": "(chain)", "outcome": "ok"}),
+        (
+            request("eth_call", id=1),
+            b'{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"reverted"}}',
+            {"method": "eth_call", "outcome": 3, "code": 3, "message": "reverted"},
+        ),
+        (request("eth_call", id=1), b" " * 5000, {"method": "eth_call", "outcome": "ok"}),
+        ([request("eth_call", id=1)], b"[]", {}),
+        (request("eth_call", [KEY * 500], id=1), b"[]", {}),
+    ],
+)
+async def test_a_request_to_an_embedded_chain_is_named_if_it_is_single_and_short(
+    value: Any, reply: bytes | None, fields: dict[str, Any]
+) -> None:
+    async def handle(_: bytes) -> Reply:
+        return Reply(reply)
+
+    async def record(_: int, __: Any) -> None:
+        """Record nothing."""
+
+    handler = record_requests(5, handle, record, methods=frozenset({"eth_call"}))
+    (line,) = await request_lines(value, "/chain/5", app=build_app({"/chain/5": handler}))
+
+    for name in ("event", "log_level", "verb", "path", "status", "ms"):
+        del line[name]
+    assert line == fields

@@ -11,15 +11,19 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from wallet_rpc.domain.access import READ_ACCESS, WRITE_ACCESS
+from wallet_rpc.edge import observe
 from wallet_rpc.edge.envelope import Reply, ResponseObject, parse_body
 from wallet_rpc.edge.jsonrpc import Fallback
 from wallet_rpc.edge.request_context import current_caller, current_context
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import ParseError, UnsupportedChain
 from wallet_rpc.primitives import parse_quantity
+from wallet_rpc.wire import parse_json
 
 RequestRecorder: TypeAlias = Callable[[int, Mapping[str, Any]], Awaitable[None]]
 """Records a chain id and a request object before the request is forwarded."""
+_MAX_LOGGED_BYTES = 4096
+"""The maximum size of a request to an embedded chain, and of its response, that are read for the log."""
 MAX_RECORDED_ENTRIES = 1000
 """The maximum number of recorded entries of a body; the embedded chain rejects a longer batch."""
 
@@ -63,18 +67,33 @@ def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], rec
     return answer
 
 
-def record_requests(chain_id: int, handler: Handler, record: RequestRecorder) -> Handler:
+def record_requests(
+    chain_id: int, handler: Handler, record: RequestRecorder, *, methods: frozenset[str] = frozenset()
+) -> Handler:
     """Wrap the handler of an embedded chain so that every request of a body is recorded first.
 
-    The chain itself rejects a body that is not JSON or has too many entries; no entry of such a body is recorded.
+    The chain itself rejects a body that is not JSON or has too many entries; no entry of such a body is recorded. The
+    log names `methods`.
     """
 
     async def answer(body: bytes) -> Reply:
         if not current_caller().is_anonymous:
             await asyncio.gather(*(record(chain_id, request) for request in _requests(body)))
-        return await handler(body)
+        reply = await handler(body)
+        if len(body) <= _MAX_LOGGED_BYTES:
+            _log_result(body, reply, methods)
+        return reply
 
     return answer
+
+
+def _log_result(body: bytes, reply: Reply, methods: frozenset[str]) -> None:
+    """Record the method and the result of a single request for the log; a long result is none of an error."""
+    match _requests(body):
+        case [{"method": method}] if body.lstrip().startswith(b"{"):
+            is_short = reply.text is not None and len(reply.text) <= _MAX_LOGGED_BYTES
+            response = parse_json(reply.text) if is_short and reply.text is not None else None
+            observe.record_response(method if method in methods else observe.OTHER, response)
 
 
 def _requests(body: bytes) -> list[dict[str, Any]]:
