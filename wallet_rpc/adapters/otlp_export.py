@@ -34,7 +34,8 @@ def find_endpoint(environ: Mapping[str, str]) -> str | None:
         raise SettingError(f"{name}: expected {WEB_URL}")
     for each in _PROTOCOLS:
         if environ.get(each, "") not in {"", "http/protobuf"}:
-            raise SettingError(f"{each}: expected http/protobuf, the protocol in which wallet-rpc sends traces")
+            text = "expected http/protobuf, the protocol in which wallet-rpc sends traces"
+            raise SettingError(f"{each}: {text}; {_EXPORTER}=none turns them off")
     return name
 
 
