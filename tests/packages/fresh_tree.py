@@ -14,7 +14,6 @@ from tests.packages.building import build_packages, run, unpack_sdist
 from tests.packages.requirements import ROOT
 
 CONTRACTS = "wallet_rpc/devchain/contracts"
-LONGEST_SECONDS = 1000
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def test_the_commands_of_the_page_end_with_the_demo(tree: Path) -> None:
     page = (tree / "specs/dependencies.md").read_text("utf-8")
     settings = {"WALLET_RPC_PORT": "1", "PATH": _path_without_redis()}
 
-    done = run("bash", "-c", script(page), folder=tree, seconds=LONGEST_SECONDS, **settings)
+    done = run("bash", "-c", script(page), folder=tree, **settings)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the recipient has received 100 tokens; the allowance is used up" in done.stdout
