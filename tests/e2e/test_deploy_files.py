@@ -14,7 +14,7 @@ import yaml
 
 from tests.e2e.pages import ROOT
 from tests.e2e.process import run_command
-from tests.stack.composition import COMPOSE, DEPLOY, container_port
+from tests.stack.composition import COMPOSE, DEPLOY, container_ports
 from tests.stack.installing import install
 from tests.stack.parts import alto_command
 from wallet_rpc import __version__
@@ -78,12 +78,12 @@ def test_the_settings_in_compose_are_valid_and_complete(tmp_path: Path) -> None:
     settings = load_settings(server["environment"], files, tmp_path)
 
     assert set(server["environment"]) >= REQUIRED
-    assert settings.port == container_port(server)
+    assert [settings.port, settings.metrics_port] == container_ports(server)
     assert settings.is_serve_open
     (chain,) = settings.chains
-    assert chain.node_urls == (f"http://anvil:{container_port(SERVICES['anvil'])}",)
-    assert chain.bundler_urls == (f"http://alto:{container_port(SERVICES['alto'])}",)
-    assert settings.redis_url == f"redis://redis:{container_port(SERVICES['redis'])}/0"
+    assert chain.node_urls == (f"http://anvil:{container_ports(SERVICES['anvil'])[0]}",)
+    assert chain.bundler_urls == (f"http://alto:{container_ports(SERVICES['alto'])[0]}",)
+    assert settings.redis_url == f"redis://redis:{container_ports(SERVICES['redis'])[0]}/0"
 
 
 def test_compose_publishes_on_loopback_only_and_hardens_every_service() -> None:
@@ -93,14 +93,21 @@ def test_compose_publishes_on_loopback_only_and_hardens_every_service() -> None:
 
 
 def test_alto_in_compose_has_the_options_of_the_tested_one() -> None:
-    port = container_port(SERVICES["alto"])
-    assert port is not None
+    (port,) = container_ports(SERVICES["alto"])
     tested = [str(word) for word in alto_command(install(), "http://anvil:8545", port)]
     options = tested[tested.index("run") + 1 :]
 
     assert SERVICES["alto"]["command"][2:] == [
         f"{name}={value}" for name, value in zip(options[::2], options[1::2], strict=True)
     ]
+
+
+def test_the_health_checks_in_compose_ask_the_ports_of_their_services() -> None:
+    for name in ("anvil", "alto"):
+        _, program, script, port = SERVICES[name]["healthcheck"]["test"]
+        assert (program, script) == ("node", "/opt/devnet/healthy.mjs")
+        assert [int(port)] == container_ports(SERVICES[name])
+    assert SERVICES["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
 
 
 def test_redis_in_compose_keeps_its_records() -> None:
@@ -198,7 +205,9 @@ def test_the_probes_of_a_pod_are_paths_and_ports_of_the_server(tmp_path: Path) -
         "readinessProbe": READY_PATH,
     }
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert {ports[probe["port"]] for probe in probes.values()} == {pod_settings(pod, tmp_path).port}
+    settings = pod_settings(pod, tmp_path)
+    assert ports == {"http": settings.port, "metrics": settings.metrics_port}
+    assert {probe["port"] for probe in probes.values()} == {"http"}
     assert container["args"] == ["serve"]
 
 
@@ -209,8 +218,7 @@ def test_the_service_and_the_disruption_budget_are_about_the_two_pods() -> None:
     assert deployment["replicas"] == 2
     assert deployment["selector"]["matchLabels"] == labels == service["selector"] == budget["selector"]["matchLabels"]
     assert budget["minAvailable"] < deployment["replicas"]
-    (container,) = deployment["template"]["spec"]["containers"]
-    assert {port["targetPort"] for port in service["ports"]} == {port["name"] for port in container["ports"]}
+    assert {port["targetPort"] for port in service["ports"]} == {"http"}  # metrics have no authentication
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.stack.composition import DEPLOY, Service, run_service
 from tests.support.constants import FRIEND
 from tests.support.rpc_client import Client
 from tests.support.wallet import Wallet
+from wallet_rpc.devchain.build import find_node_js
 
 
 def descendants(process_id: int) -> set[int]:
@@ -86,6 +87,14 @@ def test_the_stack_serves_a_sponsored_call_and_leaves_nothing_behind(tmp_path: P
             assert status["status"] == 200
             assert client.balance(FRIEND) == before + 5
             assert [health_check_status(each) for each in (urls["Wallet API"], "http://127.0.0.1:1")] == [0, 1]
+            assert (
+                'wallet_rpc_requests_total{code="",method="wallet_sendPreparedCalls"' in http.get(urls["Metrics"]).text
+            )
+            assert [is_healthy(urls["Node"]), is_healthy(urls["Bundler"]), is_healthy("http://127.0.0.1:1")] == [
+                True,
+                True,
+                False,
+            ]
             client.node = urls["Bundler"]
             assert client.chain("eth_chainId") == hex(CHAIN_ID)
 
@@ -93,6 +102,12 @@ def test_the_stack_serves_a_sponsored_call_and_leaves_nothing_behind(tmp_path: P
     assert output.read_text().endswith("All services have ended.\n")
     assert [child for child in children if is_running(child)] == []
     assert [path.name for path in tmp_path.iterdir()] == ["output"]
+
+
+def is_healthy(url: str) -> bool:
+    """Run the health check of anvil and Alto in compose.yaml."""
+    node, port = find_node_js().node, url.rpartition(":")[2]
+    return run_command(str(node), str(DEPLOY / "devnet" / "healthy.mjs"), port, folder=ROOT).returncode == 0
 
 
 def health_check_status(url: str) -> int:

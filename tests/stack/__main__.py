@@ -67,7 +67,7 @@ class Stack:
                 if process.returncode != 0:
                     raise StackFailed(_describe_end(service, process, self._folder))
                 return
-            if not service.is_job and is_ready(service.name, self._composition.ports[service.name], self._http):
+            if not service.is_job and is_ready(service.name, self._port_of(service.name), self._http):
                 self.check()  # another process may have the port
                 return
             if time.monotonic() > ends:
@@ -90,19 +90,24 @@ class Stack:
         asyncio.run(run_access_command(parser.parse_args(words), settings, print_line=printed.append))
         return str(json.loads(printed[0])["key"])
 
+    def _port_of(self, name: str) -> int:
+        """Return the main port of a service on this machine."""
+        return next(iter(self._composition.ports[name].values()))
+
     @property
     def _redis_url(self) -> str:
-        return f"redis://127.0.0.1:{self._composition.ports['redis']}/0"
+        return f"redis://127.0.0.1:{self._port_of('redis')}/0"
 
     def describe(self, key: str) -> str:
         """Return the text with the URLs and the development keys."""
-        ports = self._composition.ports
+        metrics = list(self._composition.ports["wallet-rpc"].values())[1]
         return "\n".join(
             [
                 "",
-                f"Wallet API:   http://127.0.0.1:{ports['wallet-rpc']}",
-                f"Node:         http://127.0.0.1:{ports['anvil']} (anvil, chain {CHAIN_ID})",
-                f"Bundler:      http://127.0.0.1:{ports['alto']} (Alto)",
+                f"Wallet API:   http://127.0.0.1:{self._port_of('wallet-rpc')}",
+                f"Node:         http://127.0.0.1:{self._port_of('anvil')} (anvil, chain {CHAIN_ID})",
+                f"Bundler:      http://127.0.0.1:{self._port_of('alto')} (Alto)",
+                f"Metrics:      http://127.0.0.1:{metrics}/metrics",
                 f"Redis:        {self._redis_url}",
                 f"API key:      {key} (none is needed on this machine)",
                 f"Funded key:   {private_key(0)} (10,000 ETH on this chain, publicly known)",

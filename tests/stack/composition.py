@@ -54,11 +54,10 @@ class Composition:
             "alto": [node.node, *(f"--import={HERE / name}" for name in ("local_only.mjs", "idle.mjs")), alto_script()],
         }
         self.ports = {
-            name: _choose_port(port, any_port=any_port)
+            name: {port: _choose_port(port, any_port=any_port) for port in container_ports(service)}
             for name, service in self._services.items()
-            if (port := container_port(service)) is not None
         }
-        """The port of each service on this machine."""
+        """The ports of each service on this machine, by its ports in the file."""
 
     def services(self) -> Iterator[Service]:
         """Iterate over the services in the order of their start."""
@@ -70,11 +69,9 @@ class Composition:
         }
         for name, service in self._services.items():
             paths = dict(self._create_volume(volume) for volume in service.get("volumes", ()))
-            own_port = {str(container_port(service)): str(self.ports.get(name))}
-            words = [self._translate(word, paths | own_port) for word in service["command"]]
-            environment = {
-                key: self._translate(text, paths | own_port) for key, text in service.get("environment", {}).items()
-            }
+            values = paths | {str(port): str(own) for port, own in self.ports[name].items()}
+            words = [self._translate(word, values) for word in service["command"]]
+            environment = {key: self._translate(text, values) for key, text in service.get("environment", {}).items()}
             program = self._programs.get(words[0])
             line = [sys.executable, "-m", "wallet_rpc", *words] if program is None else [*program, *words[1:]]
             yield Service(name, list(map(str, line)), environment, name in jobs)
@@ -93,15 +90,15 @@ class Composition:
         """Replace a word, or the value of an option, by that of this machine, and services by their addresses."""
         option, equals, value = text.rpartition("=") if text.startswith("--") else ("", "", text)
         replaced = values.get(value, value).replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # replaced by loopback
-        for name, port in self.ports.items():
-            replaced = re.sub(rf"\b{name}:{container_port(self._services[name])}\b", f"127.0.0.1:{port}", replaced)
+        for name, ports in self.ports.items():
+            for port, own in ports.items():
+                replaced = re.sub(rf"\b{name}:{port}\b", f"127.0.0.1:{own}", replaced)
         return option + equals + replaced
 
 
-def container_port(service: Mapping[str, Any]) -> int | None:
-    """Return the port on which a service listens in its container; None for a job."""
-    published = [*service.get("ports", ()), *service.get("expose", ())]
-    return int(published[0].rpartition(":")[2]) if published else None
+def container_ports(service: Mapping[str, Any]) -> list[int]:
+    """Return the ports on which a service listens in its container, the main one first; none for a job."""
+    return [int(port.rpartition(":")[2]) for port in (*service.get("ports", ()), *service.get("expose", ()))]
 
 
 def _choose_port(port: int, *, any_port: bool) -> int:
