@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from tests.contract.redis_processes import HOST, PASSWORD, RedisProcess
 from tests.devchain.sample import Node
 from tests.support.policies import write_policies
+from wallet_rpc.config.settings import SettingError, load
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.accounts import ACCOUNTS
+from wallet_rpc.server import open_server
 
 KEY_IN_URL = "a1b2c3d4e5f6"
 RELAYER_KEY = "0x" + ACCOUNTS[-1].key.hex()
@@ -51,3 +54,17 @@ class Deployment:
             **changes,
         }
         return {f"WALLET_RPC_{name}": text for name, text in chosen.items() if text is not None}
+
+
+def start_error(environ: dict[str, str]) -> str:
+    """Return the error of `serve` with an environment; empty when it starts."""
+
+    async def start() -> None:
+        async with open_server(load(environ)):
+            pass
+
+    try:
+        asyncio.run(start())
+    except SettingError as error:
+        return str(error)
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import time
@@ -13,24 +14,24 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+import structlog
 
 from tests.contract.redis_processes import HOST, PASSWORD, RedisProcess
 from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import Node
-from tests.e2e.deployment import DEAD, SECRETS, Deployment
+from tests.e2e.deployment import DEAD, SECRETS, Deployment, start_error
 from tests.support.api_keys import issue_api_key
 from tests.support.http_stub import Answer, open_stub
 from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.cli.clock_checks import add_skew
 from wallet_rpc.cli.findings import CheckState, Finding, Findings, format_table
-from wallet_rpc.config.settings import SettingError, load
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.domain.access import Organization, OrganizationId
 from wallet_rpc.domain.contracts import ENTRY_POINT, TIME_RANGE_MODULE
 from wallet_rpc.domain.funds import deposit_slot
-from wallet_rpc.server import open_server
+from wallet_rpc.edge import log_lines
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,18 @@ class Report:
 Doctor = Callable[[dict[str, str]], Report]
 
 
+@pytest.fixture(autouse=True)
+def _keep_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore the configuration of the log, which the command replaces."""
+    kept = structlog.get_config()
+    for name in ("_writer", "_level"):
+        monkeypatch.setattr(log_lines, name, getattr(log_lines, name))
+    monkeypatch.setattr(logging.root, "handlers", list(logging.root.handlers))
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    yield
+    structlog.configure(**kept)
+
+
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
     """Return a function that runs the command with an environment; no output may contain a secret."""
@@ -84,20 +97,6 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return Report(status, {row["part"]: row for row in json.loads(printed)["checks"]})
 
     return run
-
-
-def start_error(environ: dict[str, str]) -> str:
-    """Return the error of `serve` with an environment; empty when it starts."""
-
-    async def start() -> None:
-        async with open_server(load(environ)):
-            pass
-
-    try:
-        asyncio.run(start())
-    except SettingError as error:
-        return str(error)
-    return ""
 
 
 def test_a_healthy_deployment_passes_every_check(deployment: Deployment, doctor: Doctor) -> None:
