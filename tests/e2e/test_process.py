@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -38,11 +39,15 @@ def sockets(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_server_and_all_its_processes(tmp_path: Path, number: signal.Signals) -> None:
-    with Server("dev", folder=tmp_path) as server:
+    with Server("dev", folder=tmp_path, METRICS_PORT="0") as server:
         parts = server.parts()
+        (metrics,) = re.findall(r"^Metrics: +(\S+)$", server.output(), re.MULTILINE)
+        assert "wallet_rpc_build_info" in httpx2.get(metrics).text
 
         status = server.stop(number)
 
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(metrics)
     assert status == 0
     assert set(parts) == {"redis", "chain"}
     assert not any(map(is_running, parts.values()))

@@ -24,6 +24,8 @@ NO_OPERATION = "(none)"
 OTHER_CODE = "(other)"
 """The code of an upstream's error whose code is not one of this server's."""
 _DISCOVER = "rpc.discover"
+_REVERTED = 3
+"""The code of nodes for a reverted `eth_call`."""
 _STATUSES = range(100, 600)
 _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
 
@@ -49,6 +51,7 @@ def _routes_by_method() -> dict[str, str]:
 _ROUTES = _routes_by_method() | {NO_OPERATION: "", BATCH: "JSON-RPC"}
 """The route of each method that is a label."""
 _CODES = {
+    _REVERTED,
     *_error_codes(),
     *ORGANIZATION_CODES.values(),
     *(code for status in _STATUSES for code in (status, 1000 * status)),
