@@ -39,6 +39,7 @@ async def test_the_newest_incidents_are_kept_newest_first(store: RedisStore) -> 
     found = await store.incidents.newest()
     assert [each.at_milliseconds for each in found] == list(range(KEPT_INCIDENTS + 2, 2, -1))
     assert await store.incidents.newest(2) == found[:2]
+    assert await store._link.command("ZCARD", store.incidents.incidents_key()) == KEPT_INCIDENTS
 
 
 async def test_a_frequent_bug_does_not_displace_the_others(store: RedisStore) -> None:
