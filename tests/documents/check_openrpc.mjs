@@ -16,7 +16,13 @@ globalThis.fetch = offline;
 const { validateOpenRPCDocument, dereferenceDocument } = require("@open-rpc/schema-utils-js");
 const { dereference } = await import(pathToFileURL(require.resolve("@apidevtools/json-schema-ref-parser")).href);
 
+const Ajv = require("ajv");
+const byMetaSchema = new Ajv()
+  .addSchema(require("@json-schema-tools/meta-schema").default, "https://meta.json-schema.tools")
+  .compile(require("@open-rpc/meta-schema").default);
+
 async function check(document) {
+  if (!byMetaSchema(document)) throw new Error(JSON.stringify(byMetaSchema.errors));
   const validity = validateOpenRPCDocument(document);
   if (validity !== true) throw validity;
   for (const resolve of [dereferenceDocument, dereference]) {
