@@ -59,17 +59,24 @@ def test_an_index_that_does_not_answer_is_reported_at_once_and_at_the_end(tree: 
     ]
 
 
-def test_a_package_without_a_matching_hash_is_not_installed(tree: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f"one==1.0 --hash=sha256:{'0' * 64}", "THESE PACKAGES DO NOT MATCH THE HASHES"),
+        ("one==1.0", "Hashes are required"),
+    ],
+)
+def test_a_package_without_a_matching_hash_is_not_installed(tree: Path, line: str, reason: str) -> None:
     (tree / ".venv").symlink_to(sys.prefix)
     (tree / "here").mkdir()
     shutil.copy(_make_wheel(tree / "source"), tree / "here")
-    (tree / ".requirements/one.txt").write_text(f"one==1.0 --hash=sha256:{'0' * 64}\n")
+    (tree / ".requirements/one.txt").write_text(line + "\n")
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tree / "here"), "PIP_DRY_RUN": "1"}
 
     done = run(".requirements/install", "one.txt", folder=tree, **offline)
 
     assert done.returncode != 0
-    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+    assert reason in done.stderr
     assert done.stderr.endswith("Not installed: one.txt.\n")
 
 
