@@ -18,7 +18,7 @@ from tests.stack.composition import COMPOSE, DEPLOY, container_ports
 from tests.stack.installing import install
 from tests.stack.parts import alto_command
 from wallet_rpc import __version__
-from wallet_rpc.config.settings import Settings, load
+from wallet_rpc.config.settings import Settings, load, variable
 from wallet_rpc.edge.health import HEALTH_PATH, READY_PATH
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
@@ -245,3 +245,18 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     checked = run_command("systemd-analyze", "verify", str(copy), folder=tmp_path)
 
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_every_file_command_and_setting_on_the_page_exists() -> None:
+    page = (DEPLOY / "README.md").read_text("utf-8")
+    table = re.findall(r"^\| (`[^|]+`) \|", page.partition("\n## ")[0], re.MULTILINE)
+    files = [name for names in table for name in re.findall(r"`([^`]+)`", names)]
+    assert len(files) >= 7
+    assert [name for name in files if not (DEPLOY / name).exists()] == []
+    paths = re.findall(r"(?<!\S)(specs/deploy/\S+|\.requirements/\S+)", page)
+    assert [name for name in paths if not (ROOT / name.rstrip(",.")).exists()] == []
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z-]+)", page)) <= targets
+    variables = set(re.findall(r"WALLET_RPC_[A-Z_]+", page))
+    assert variables <= {variable(name) for name in Settings.__dataclass_fields__}
+    assert f"wallet-rpc:{__version__}" in page
