@@ -142,6 +142,22 @@ def test_the_error_of_an_invalid_setting_states_the_expected_value(name: str, te
         load({f"WALLET_RPC_{name}": text})
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1=http://a 2=ftp://hunter2", "in entry 2, the node needs a URL starting with http:// or https://"),
+        ("1=http://a,b", "in entry 1, the bundler needs a URL starting with"),
+        ("1=http://a two=http://b", "entry 2 does not begin with a number from 1 to 4294967295 and ="),
+        ("1=http://a,http://b,http://c,http://d", "entry 1 has 4 URLs, of at most 3"),
+        ("1=http://a 0x1=http://b", "each id once; id 1 is in 2 entries"),
+    ],
+)
+def test_the_invalid_entry_of_the_chains_is_named_without_its_url(text: str, expected: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(expected)) as error_info:
+        load({"WALLET_RPC_CHAINS": text})
+    assert PASSWORD not in str(error_info.value)
+
+
 def test_a_misspelled_setting_is_named() -> None:
     with pytest.raises(SettingError, match="WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST"):
         load({"WALLET_RPC_PROT": "1"})

@@ -67,9 +67,13 @@ def read_chains(text: str) -> tuple[ChainSetting, ...]:
     """
     if text.strip().endswith(".toml") and "=" not in text:
         return _read_file(Path(text.strip()).expanduser())
-    chains = tuple(_entry(entry) for entry in text.split())
-    if not chains or len({chain.chain_id for chain in chains}) != len(chains):
-        raise ValueError(f"{ENTRIES}, each id once")
+    chains = tuple(_entry(entry, number) for number, entry in enumerate(text.split(), 1))
+    ids = [chain.chain_id for chain in chains]
+    for chain_id in ids:
+        if ids.count(chain_id) > 1:
+            raise ValueError(f"{ENTRIES}, each id once; id {chain_id} is in {ids.count(chain_id)} entries")
+    if not chains:
+        raise ValueError(ENTRIES)
     return chains
 
 
@@ -82,15 +86,19 @@ def read_chain_id(text: str) -> int:
     return _id(number)
 
 
-def _entry(entry: str) -> ChainSetting:
-    number, _, urls = entry.partition("=")
+def _entry(entry: str, number: int) -> ChainSetting:
+    """Parse an entry. Raises: ValueError that names the invalid part of entry `number`, without its value."""
+    first, _, urls = entry.partition("=")
     node, *rest = urls.split(",")
     try:
-        chain_id = read_chain_id(number)
-    except ValueError:
-        raise ValueError(ENTRIES) from None
-    if len(rest) > 2 or not all(is_web_url(url) for url in (node, *rest)):
-        raise ValueError(ENTRIES)
+        chain_id = read_chain_id(first)
+    except ValueError as error:
+        raise ValueError(f"{ENTRIES}; entry {number} does not begin with {error} and =") from None
+    if len(rest) > 2:
+        raise ValueError(f"{ENTRIES}; entry {number} has {len(rest) + 1} URLs, of at most 3")
+    for kind, url in zip(("node", "bundler", "paymaster"), (node, *rest), strict=False):
+        if not is_web_url(url):
+            raise ValueError(f"{ENTRIES}; in entry {number}, the {kind} needs {WEB_URL}")
     return ChainSetting(
         chain_id=chain_id,
         node_urls=(node,),
