@@ -16,6 +16,7 @@ from tests.policies.sample import NOW, a_ledger, a_reservation, settle_once
 from tests.support.clocks import FixedClock
 from tests.support.http_stub import Answer, serve_stub
 from wallet_rpc.adapters.http_post import HttpClient
+from wallet_rpc.adapters.redis_outbox import _format_call, _shard_of
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer_budget import DailyWei, Expense
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
@@ -47,11 +48,13 @@ def values(facts: list[Fact], name: str) -> dict[str, float]:
 
 
 async def test_calls_of_all_organisations_count_by_state_and_age(store: RedisStore) -> None:
-    for number in range(1, 251):  # more than one step of a scan
+    hashes = [Hash32(number.to_bytes(32)) for number in range(1, 6000)]
+    of_shard = [each for each in hashes if _shard_of(_format_call(OPEN_ORGANIZATION, CALL_CHAIN, each)) == 0]
+    for number, operation_hash in enumerate(of_shard[:250], 1):  # more than one step of the scan of a shard
         state = CallState.SUBMITTED if number > 3 else CallState.ACCEPTED
         sent_at = NOW - 10 - (number if state is CallState.ACCEPTED else 5 * number)
-        call = replace(a_call(), hash=Hash32(number.to_bytes(32)), nonce=1000 + number, state=state, sent_at=sent_at)
-        organization = OrganizationId("org_one") if number % 2 else OPEN_ORGANIZATION
+        call = replace(a_call(), hash=operation_hash, nonce=1000 + number, state=state, sent_at=sent_at)
+        organization = OrganizationId("org_one") if number % 10 == 0 else OPEN_ORGANIZATION
         assert await store.for_organization(organization).calls.claim(call, SIGNED) is None
 
     facts = await read_shared_facts(sources_of(store))

@@ -8,10 +8,14 @@ import socket
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest, values
+from prometheus_client import CollectorRegistry, generate_latest, values
 
 from tests.e2e import prefork
+from tests.metrics.prometheus import read_samples, values_of
 from wallet_rpc.config.settings import SettingError, load
+from wallet_rpc.metrics.catalogue import FACTS_TIME, LEASEHOLDER, REDIS_FAILURES
+from wallet_rpc.metrics.exposition import FactsCollector, WorkerFacts, add_worker, build_registry, remove_worker
+from wallet_rpc.metrics.instruments import Instruments, use_worker_files
 from wallet_rpc.metrics.opening import open_metrics
 from wallet_rpc.metrics.server_metrics import MetricsPlace, ServerMetrics
 
@@ -55,3 +59,30 @@ def test_a_server_without_metrics_does_not_import_their_library() -> None:
         loaded = pool.apply(builtins.eval, ("sorted(__import__('sys').modules)",))
     assert {"wallet_rpc.cli.serve", "wallet_rpc.dev_server", "wallet_rpc.metrics.facts"} <= set(loaded)
     assert [name for name in loaded if name.startswith("prometheus_client")] == []
+
+
+def test_a_worker_that_has_ended_leaves_its_counts_and_no_gauge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)  # restored after the test
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    registry = build_registry(CollectorRegistry(), FactsCollector(), tmp_path)
+    for worker in (1, 2):
+        use_worker_files(tmp_path, worker)
+        add_worker(tmp_path, worker)
+        instruments = Instruments()
+        instruments.gauge(LEASEHOLDER).set(worker == 2)
+        instruments.tally(REDIS_FAILURES).add()
+        instruments.flush()
+        WorkerFacts(tmp_path, worker).publish([(FACTS_TIME, (), 5.0)] if worker == 2 else [])
+
+    def read(*names: str) -> list[list[float]]:
+        samples = read_samples(generate_latest(registry).decode())
+        return [values_of(samples, name) for name in names]
+
+    names = LEASEHOLDER.name, REDIS_FAILURES.name, FACTS_TIME.name, "process_start_time_seconds"
+    *counted, started = read(*names)
+    assert (counted, len(started)) == ([[1.0], [2.0], [5.0]], 2)
+    remove_worker(tmp_path, 2)
+    *counted, started = read(*names)
+    assert (counted, len(started)) == ([[0.0], [2.0], []], 1)
