@@ -60,6 +60,12 @@ def test_each_alert_says_what_happened_and_names_its_section(rule: dict[str, Any
     assert rule["annotations"]["runbook"] == f"specs/operations.md#{rule['alert'].lower()}"
 
 
+def test_each_alert_has_its_section_in_the_runbook() -> None:
+    titles = re.findall(r"^#+ (WalletRpc\w+)$", (SPECS / "operations.md").read_text(), re.MULTILINE)
+
+    assert sorted(titles) == sorted(rule["alert"] for rule in RULES)
+
+
 def test_every_metric_of_the_rules_and_the_board_exists() -> None:
     used = {name for query in QUERIES for name in _METRIC.findall(query)}
 
