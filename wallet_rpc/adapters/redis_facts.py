@@ -80,10 +80,10 @@ class RedisFacts:
         found = []
         if self.persistence is Persistence.NONE:
             found.append("Redis stores nothing on disk, so its end loses all records: set appendonly yes")
-        if self.is_evicting and self.max_memory:
+        if self.is_evicting:
+            when = f"when it uses {self.max_memory} bytes" if self.max_memory else "once a maxmemory is set"
             found.append(
-                f"Redis deletes records when it uses {self.max_memory} bytes (maxmemory-policy {self.eviction}): "
-                f"set maxmemory-policy {NO_EVICTION}"
+                f"Redis deletes records {when} (maxmemory-policy {self.eviction}): set maxmemory-policy {NO_EVICTION}"
             )
         return tuple(found)
 
@@ -93,8 +93,6 @@ class RedisFacts:
         found = list(self.losses)
         if self.persistence is Persistence.SNAPSHOTS:
             found.append("Redis has no append-only file: set appendonly yes and appendfsync always")
-        if self.is_evicting and not self.max_memory:
-            found.append(f"maxmemory-policy {self.eviction} deletes records once a maxmemory is set: set {NO_EVICTION}")
         unknown = {"persistence": self.persistence, "maxmemory-policy": self.eviction}
         names = [name for name, value in unknown.items() if value == NOT_SHOWN]
         if names:
