@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -19,6 +20,7 @@ from wallet_rpc.edge.api_documents import rest_with_document
 from wallet_rpc.edge.rest import _Endpoint
 from wallet_rpc.edge.rpc_endpoint import JsonRpcPaths
 
+README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = rest_with_document(has_tokens=True)[1]
 Item = tuple[str, str]
 """A verb and a path."""
@@ -66,7 +68,9 @@ def _verbs_behind(route: Route) -> set[str]:
 
 
 def documented() -> set[Item]:
-    return {(verb.upper(), path) for path, verbs in DOCUMENT["paths"].items() for verb in verbs}
+    """Return the documented routes of the server's own port."""
+    items = [(verb.upper(), path, item) for path, verbs in DOCUMENT["paths"].items() for verb, item in verbs.items()]
+    return {(verb, path) for verb, path, item in items if "servers" not in item}
 
 
 async def test_the_document_lists_the_routes_of_the_running_server(app: ASGIApp) -> None:
@@ -98,7 +102,15 @@ async def test_the_answers_of_the_server_paths_fit_the_document(app: ASGIApp) ->
         assert (await http.get("/openapi.json")).json() == DOCUMENT
 
 
+def test_the_document_lists_every_path_of_the_readme() -> None:
+    text = README.read_text("utf-8")
+    used = {*re.findall(r"(?:\$URL|\$\{url\})(/[\w/]+)", text), *re.findall(r"`(?:[A-Z]+ )?(/[\w{}./]*)`", text)}
+
+    assert {"/v1/sessions", "/v1/sessions/me", "/ready", "/openapi.json", "/openrpc.json"} <= used
+    assert {path.replace("KEY", "{key}") for path in used} - DOCUMENT["paths"].keys() == set()
+
+
 def test_operations_have_different_ids() -> None:
     ids = [item["operationId"] for verbs in DOCUMENT["paths"].values() for item in verbs.values()]
 
-    assert len(ids) == len(set(ids)) == len(documented())
+    assert len(ids) == len(set(ids)) == len(documented()) + 1  # GET /metrics, at a port of its own

@@ -8,6 +8,7 @@ from wallet_rpc.edge.health import HEALTH_PATH, OPENAPI_PATH, OPENRPC_PATH, READ
 from wallet_rpc.edge.http import CHAIN_PATH, WALLET_PATHS
 from wallet_rpc.edge.schemas import REF, Json
 
+METRICS_PATH = "/metrics"
 _ID: Json = {
     "type": ["string", "number", "null"],
     "description": "Value that the response repeats. A request without it is a notification, which gets no response.",
@@ -112,6 +113,7 @@ def build_server_paths() -> Json:
         READY_PATH: {"get": _build_readiness()},
         OPENRPC_PATH: {"get": _build_get("getOpenRpc", "Get the document of the JSON-RPC methods.", _build_document())},
         OPENAPI_PATH: {"get": _build_get("getOpenApi", "Get this document.", _build_document())},
+        METRICS_PATH: {"get": _build_metrics()},
     }
     del paths[CHAIN_PATH]["post"]["parameters"][0]  # the path names the chain
     return paths
@@ -152,9 +154,22 @@ def _build_get(name: str, summary: str, schema: Json) -> Json:
 
 
 def _build_greeting() -> Json:
-    greeting = _build_get("getGreeting", "Get a line of text for people.", {})
-    greeting["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    return greeting
+    return _build_text("getGreeting", "Get a line of text for people.")
+
+
+def _build_metrics() -> Json:
+    variables = {
+        "host": {"default": "127.0.0.1", "description": "`WALLET_RPC_METRICS_HOST`."},
+        "port": {"default": "9464", "description": "`WALLET_RPC_METRICS_PORT`; without it there are no metrics."},
+    }
+    server = {"url": "//{host}:{port}", "description": "Metrics have a port of their own.", "variables": variables}
+    return {**_build_text("getMetrics", "Get metrics in the text format of Prometheus."), "servers": [server]}
+
+
+def _build_text(name: str, summary: str) -> Json:
+    item = _build_get(name, summary, {})
+    item["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    return item
 
 
 def _build_health() -> Json:
