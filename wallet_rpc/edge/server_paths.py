@@ -8,7 +8,7 @@ from wallet_rpc.edge.health import HEALTH_PATH, OPENAPI_PATH, OPENRPC_PATH, READ
 from wallet_rpc.edge.http import CHAIN_PATH, WALLET_PATHS
 from wallet_rpc.edge.schemas import REF, Json
 
-METRICS_PATH = "/metrics"
+
 _ID: Json = {
     "type": ["string", "number", "null"],
     "description": "Value that the response repeats. A request without it is a notification, which gets no response.",
@@ -113,7 +113,7 @@ def build_server_paths() -> Json:
         READY_PATH: {"get": _build_readiness()},
         OPENRPC_PATH: {"get": _build_get("getOpenRpc", "Get the document of the JSON-RPC methods.", _build_document())},
         OPENAPI_PATH: {"get": _build_get("getOpenApi", "Get this document.", _build_document())},
-        METRICS_PATH: {"get": _build_metrics()},
+        "/metrics": {"get": _build_metrics()},
     }
     del paths[CHAIN_PATH]["post"]["parameters"][0]  # the path names the chain
     return paths
