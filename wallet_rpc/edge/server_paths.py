@@ -8,7 +8,6 @@ from wallet_rpc.edge.health import HEALTH_PATH, OPENAPI_PATH, OPENRPC_PATH, READ
 from wallet_rpc.edge.http import CHAIN_PATH, WALLET_PATHS
 from wallet_rpc.edge.schemas import REF, Json
 
-
 _ID: Json = {
     "type": ["string", "number", "null"],
     "description": "Value that the response repeats. A request without it is a notification, which gets no response.",
