@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 
-from tests.e2e.process import command
-
 
 def start() -> None:
     process = subprocess.Popen(  # noqa: S603  # wallet-rpc, with arguments that the tests state
-        command(*sys.argv[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "wallet_rpc", *sys.argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     _running.append(process)
 
