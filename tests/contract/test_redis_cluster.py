@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from functools import partial
 from uuid import UUID
@@ -85,6 +86,15 @@ async def test_every_script_and_command_runs_on_a_cluster(cluster: ClusterProces
         (pending,) = await store.budgets.lease_pending(ledger, now=NOW, lease_seconds=9, most=9)
         await store.budgets.settle(ledger, pending, cost=4, now=NOW)
         assert await store.budgets.read_totals(ledger) == (4, 1)
+        assert await store.budgets.read_used(ledger, now=NOW) == (4, 1)
+        assert await budget.read_left(CHAIN) == 10
+        assert await store.facts_lease().take()
+        assert not await store.facts_lease().take()
+        assert [memory.used > 0 for memory in await store.read_memory()] == [True] * len(cluster.nodes)
+        assert abs(await store.read_time() - time.time()) < 60
+        scheduled = [call for group in [each async for each in store.outbox.scan()] for call in group]
+        assert len(scheduled) == sum(depth.scheduled for depth in await store.outbox.read_depths(now=NOW)) > 0
+        assert store.waiting_commands == 0
         assert await store.directory.scan_organization_ids() == {OPEN_ORGANIZATION, ORGANIZATION}
         assert (await store.audit.verify()).failure is None
     assert all(node.ask("DBSIZE") > 0 for node in cluster.nodes)
