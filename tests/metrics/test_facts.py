@@ -156,14 +156,26 @@ async def test_a_chain_that_is_down_leaves_its_balances_out_and_keeps_the_others
     assert set(values(facts, "redis_memory_used_bytes")) == set(values(facts, "redis_memory_limit_bytes")) == {"1"}
 
 
+class BrokenClock(FixedClock):
+    """Clock that fails at its first use."""
+
+    has_failed = False
+
+    def now(self) -> int:
+        if not self.has_failed:
+            self.has_failed = True
+            raise ZeroDivisionError
+        return super().now()
+
+
 class Replica:
     """One process of a server that takes part in reading the facts."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisStore, clock: FixedClock | None = None) -> None:
         self.facts = FactsCollector()
         self.instruments = Instruments()
         self.sharing = FactSharing(
-            sources_of(store),
+            replace(sources_of(store), clock=FixedClock(NOW) if clock is None else clock),
             self.facts,
             self.instruments,
             renewal_seconds=0.05,
@@ -208,6 +220,17 @@ async def test_a_replica_that_lost_the_lease_withdraws_its_facts(store: RedisSto
         assert await second.sharing._lease.take()
         await until(lambda: not first.has_facts)
         assert not first.is_holder
+
+
+async def test_a_bug_in_reading_is_logged_and_the_next_reading_works(
+    store: RedisStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    replica = Replica(store, BrokenClock(NOW))
+    async with replica.sharing.run():
+        await until(lambda: replica.has_facts)
+    printed = "".join(capfd.readouterr())
+    assert "incident" in printed
+    assert "(metrics)" in printed
 
 
 async def test_the_clock_is_compared_with_that_of_redis(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,8 +208,8 @@ def test_errors_of_the_log_are_counted_by_event(capfd: pytest.CaptureFixture[str
         try:
             raise ValueError  # noqa: TRY301  # an exception to log
         except ValueError:
-            log.exception("delivery_worker_failed")
+            log.exception("worker_killed")
     finally:
         structlog.configure(wrapper_class=before)
     log.error("deep_reorganization")
-    assert counted == ["incident", "delivery_worker_failed"]
+    assert counted == ["incident", "worker_killed"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from wallet_rpc.edge.observe import log
+from wallet_rpc.edge.observe import log_incident
 from wallet_rpc.errors import WalletError
 from wallet_rpc.metrics.catalogue import CLOCK_SKEW, LEASEHOLDER
 from wallet_rpc.metrics.exposition import FactsCollector
@@ -93,6 +93,6 @@ async def _repeat(step: Callable[[], Awaitable[None]], pause: float) -> None:
     while True:
         try:
             await step()
-        except Exception:
-            log.exception("metrics_failed")
+        except Exception as raised:
+            log_incident(raised, method="(metrics)")
         await asyncio.sleep(pause)
