@@ -41,7 +41,7 @@ class _LogReporter:
 
     def worker_failed(self, raised: Exception) -> None:
         """Log an exception as an incident."""
-        log_incident(raised, method="(delivery)")
+        log_incident(raised, method="(delivery)", event="delivery_worker_failed")
 
 
 @asynccontextmanager

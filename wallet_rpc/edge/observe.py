@@ -73,12 +73,12 @@ def watch_incidents(watcher: Callable[[Incident], object]) -> Iterator[None]:
         _watchers.remove(watcher)
 
 
-def log_incident(raised: BaseException, *, method: str | None = None) -> InternalError:
+def log_incident(raised: BaseException, *, method: str | None = None, event: str = "incident") -> InternalError:
     """Log a bug under a new incident number and return the error that reveals only that number to the caller."""
     number = secrets.token_hex(8)
     with _IGNORE_LOG_ERRORS:
         facts = {} if method is None else {"method": method}
-        log.error("incident", incident=number, exc_info=raised, **facts)
+        log.error(event, incident=number, exc_info=raised, **facts)
     with _IGNORE_LOG_ERRORS:
         keep_incident(number, type(raised).__name__, format_traceback(raised), method=method)
     return InternalError(number)

@@ -94,5 +94,5 @@ async def _repeat(step: Callable[[], Awaitable[None]], pause: float) -> None:
         try:
             await step()
         except Exception as raised:
-            log_incident(raised, method="(metrics)")
+            log_incident(raised, method="(metrics)", event="metrics_failed")
         await asyncio.sleep(pause)
