@@ -196,6 +196,12 @@ async def test_a_redis_with_another_password_is_unavailable(redis_server: RedisS
     assert PASSWORD not in repr(error_info.value.__cause__)
 
 
+async def test_a_database_that_redis_lacks_is_named(own: RedisServer) -> None:
+    async with RedisStore.open(f"{own.url}?db=99") as store:
+        with pytest.raises(Unavailable, match=r"^the store has no database with the number in its URL$"):
+            await store.verify()
+
+
 async def test_no_connection_is_lost_when_calls_are_cancelled(own: RedisServer) -> None:
     async with RedisStore.open(own.url, connections=1, deadline_seconds=1) as store:
         for _ in range(50):

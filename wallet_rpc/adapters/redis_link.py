@@ -23,6 +23,7 @@ from redis.exceptions import (
     NoScriptError,
     RedisClusterException,
     RedisError,
+    ResponseError,
 )
 
 from wallet_rpc.adapters.health import ServerHealth
@@ -233,7 +234,7 @@ class Link:
                     except AuthenticationError:
                         raise
                     except REPEATED_ERRORS as error:
-                        if isinstance(error.__cause__, AuthenticationError):  # redis-py wraps it on a Unix socket
+                        if isinstance(error.__cause__, AuthenticationError | ResponseError):  # wrapped on a Unix socket
                             raise error.__cause__ from None
                         failure = error
                     except RuntimeError as error:  # uvloop's, for a write of redis-py on a closed connection
@@ -269,4 +270,6 @@ class Link:
             text = "the store rejects the user or the password of its URL, or the user lacks a permission"
             raise Unavailable(text, reason="store_permission", part="store") from error
         except (RedisError, RedisClusterException, OSError) as error:
-            raise Unavailable("the store does not answer", part="store") from error
+            is_of_number = isinstance(error, ResponseError) and "DB index" in str(error)
+            text = "has no database with the number in its URL" if is_of_number else "does not answer"
+            raise Unavailable(f"the store {text}", part="store") from error
