@@ -95,8 +95,8 @@ clean: ## Remove installed and built files; keep data folders
 # Each installation removes `.made` until it is done, so an interrupted one starts again from nothing.
 # A bare Debian has Python without venv and pip: then its python3-venv package is installed first.
 .venv/.made:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): command not found; install Python 3.11 or newer, or name yours: make PYTHON=…"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "wallet-rpc needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -c "import platform; print(platform.python_version())" 2>/dev/null || echo "no working Python") (set PYTHON=…)"; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(or $(PYTHON),PYTHON is empty): command not found; install Python 3.11 or newer, or name yours: make PYTHON=…"; exit 1; }
+	@[ "$$($(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)" = True ] || { found=$$($(PYTHON) -c "import platform; print(platform.python_version())" 2>/dev/null); echo "wallet-rpc needs Python 3.11 or newer; $(PYTHON) is $${found:-no working Python} (set PYTHON=…)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Installing python3-venv"; $(APT) update && $(APT) install -y python3-venv >/dev/null; } || \
 		{ echo "Python's venv module is missing and could not be installed: install python3-venv"; exit 1; }
 	@echo "Creating .venv"

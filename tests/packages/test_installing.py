@@ -28,6 +28,8 @@ def tree(tmp_path: Path) -> Path:
         ("nope", "nope: command not found; install Python 3.11 or newer, or name yours: make PYTHON=…"),
         ("./old", "wallet-rpc needs Python 3.11 or newer; ./old is 3.9.2 (set PYTHON=…)"),
         ("false", "wallet-rpc needs Python 3.11 or newer; false is no working Python (set PYTHON=…)"),
+        ("true", "wallet-rpc needs Python 3.11 or newer; true is no working Python (set PYTHON=…)"),
+        ("", "PYTHON is empty: command not found; install Python 3.11 or newer, or name yours: make PYTHON=…"),
     ],
 )
 def test_a_python_that_will_not_do_is_named(tree: Path, python: str, message: str) -> None:
