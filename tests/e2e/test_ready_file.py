@@ -76,10 +76,15 @@ def rpc(url: str, method: str, *params: Any) -> Any:
 
 
 def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "no" / "folder"):
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to("/dev/stdout")
+    os.mkfifo(pipe)
+    for path in (tmp_path, tmp_path / "no" / "folder", link, pipe):
         process = run_wallet_rpc("dev", "--ephemeral", "--ready-file", str(path), folder=tmp_path)
         assert process.returncode == 2
         assert process.stderr.startswith(f"wallet-rpc: --ready-file: cannot write {path}: ")
+    assert link.is_symlink()
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
 def test_serve_writes_its_url_without_keys_and_leaves_the_file_of_another_server(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ def open_ready_file(path: Path | None) -> Iterator[WriteReady]:
     """Yield the function that writes the file, and remove the file at the end; without a path, nothing is written.
 
     The file appears complete, under its final name, and only its owner can read it. A file of an earlier run is removed
-    first. Raises: SettingError when the file cannot be written.
+    first; a device, link or folder is not. Raises: SettingError when the file cannot be written.
     """
     if path is None:
         yield lambda _: None
@@ -33,6 +34,8 @@ def open_ready_file(path: Path | None) -> Iterator[WriteReady]:
             written.append(_replace_file(path, json.dumps(content, indent=2) + "\n"))
 
     with _name_option(path):
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise SettingError(f"--ready-file: cannot write {path}: it exists, and is no regular file")
         path.unlink(missing_ok=True)
         Path(_create_temporary(path)[1]).unlink()  # a folder without write permission is reported before the start
     try:
