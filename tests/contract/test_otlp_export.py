@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from opentelemetry.util.re import parse_env_headers
 from structlog.testing import capture_logs
 
 from tests.contract.waiting import until
@@ -19,6 +21,7 @@ from wallet_rpc.adapters import otlp_spans
 from wallet_rpc.adapters.otlp_export import export_traces, find_endpoint
 from wallet_rpc.config.settings import SettingError
 
+HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 URL = "https://user:hunter2@collector.example:4318/key"
 
@@ -62,6 +65,14 @@ def test_the_variables_of_opentelemetry_turn_traces_on(environ: dict[str, str], 
         ({ENDPOINT: "collector:4318"}, f"{ENDPOINT}: expected a URL starting with http:// or https://"),
         ({ENDPOINT: URL, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf"),
         ({ENDPOINT: URL, "OTEL_TRACES_EXPORTER": "console"}, "OTEL_TRACES_EXPORTER: expected otlp, or none"),
+        ({ENDPOINT: URL, HEADERS: "authorization Bearer hunter2"}, f"{HEADERS}: expected name=value"),
+        ({ENDPOINT: URL, HEADERS: "a=1,authorization: hunter2"}, f"{HEADERS}: expected name=value"),
+        ({ENDPOINT: URL, "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, "OTEL_EXPORTER_OTLP_TIMEOUT: expected a number"),
+        ({ENDPOINT: URL, "OTEL_EXPORTER_OTLP_COMPRESSION": "br"}, "OTEL_EXPORTER_OTLP_COMPRESSION: expected none"),
+        ({ENDPOINT: URL, "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE": "/no/such/file"}, "OTEL_EXPORTER_OTLP_TRACES_CERT"),
+        ({ENDPOINT: URL, "OTEL_BSP_MAX_QUEUE_SIZE": "0"}, "OTEL_BSP_MAX_QUEUE_SIZE: expected a whole number from 1"),
+        ({ENDPOINT: URL, "OTEL_TRACES_SAMPLER": "sometimes"}, "OTEL_TRACES_SAMPLER: expected always_on"),
+        ({ENDPOINT: URL, "OTEL_TRACES_SAMPLER_ARG": "10%"}, "OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1"),
     ],
 )
 async def test_a_value_that_is_not_supported_stops_the_start(environ: dict[str, str], error: str) -> None:
@@ -70,6 +81,35 @@ async def test_a_value_that_is_not_supported_stops_the_start(environ: dict[str, 
 
     assert str(raised.value).startswith(error)
     assert "hunter2" not in str(raised.value)
+
+
+async def test_sizes_that_do_not_fit_together_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096")  # the SDK reads it
+
+    with pytest.raises(SettingError, match="OTEL_BSP_MAX_EXPORT_BATCH_SIZE: expected at most OTEL_BSP_MAX_QUEUE_SIZE"):
+        await export_traces({ENDPOINT: URL}).__aenter__()
+
+
+@pytest.mark.parametrize(
+    "value", ["authorization=Bearer%20abc", "authorization=Bearer abc==", "a=1, x-key = b/c:d ,c=", "a=1,"]
+)
+async def test_headers_that_the_sdk_accepts_are_accepted(value: str) -> None:
+    assert find_endpoint({ENDPOINT: URL, HEADERS: value}) == ENDPOINT
+    assert list(parse_env_headers(value, liberal=True)) == [
+        each.split("=")[0].strip() for each in value.split(",")[:3] if each
+    ]
+
+
+async def test_no_line_of_the_sdk_repeats_a_value(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "token hunter2")
+    logging.getLogger("opentelemetry").setLevel(logging.NOTSET)
+
+    async with export_traces({ENDPOINT: URL}):
+        pass
+
+    assert "hunter2" not in caplog.text
 
 
 async def test_without_opentelemetry_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

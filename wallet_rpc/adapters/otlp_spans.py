@@ -46,13 +46,23 @@ class SpanExport:
     """The SDK with its exporter, which a thread runs: a slow or missing collector delays no request."""
 
     def __init__(self, *, collector: str) -> None:
-        """Start the export; `collector` is the collector's URL in the log, without credentials."""
+        """Start the export; `collector` is the collector's URL in the log, without credentials.
+
+        Raises: ValueError for variables that the SDK rejects.
+        """
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # its lines repeat values, and each attempt
         resource = Resource({"service.version": __version__, "service.instance.id": str(uuid.uuid4())})
         resource = resource.merge(Resource.create())
         if str(resource.attributes.get("service.name")).startswith(_UNNAMED):
             resource = resource.merge(Resource({"service.name": _SERVICE}))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_LoggedExporter(OTLPSpanExporter(), collector)))
+        exporter = _LoggedExporter(OTLPSpanExporter(), collector)
+        try:
+            processor = BatchSpanProcessor(exporter)
+        except ValueError:
+            exporter.shutdown()
+            raise
+        self._provider.add_span_processor(processor)
         self.tracer = SpanTracer(self._provider.get_tracer(_SERVICE, __version__))
 
     async def end(self) -> None:
@@ -76,7 +86,6 @@ class _LoggedExporter(SpanExporter):
         self._exporter = exporter
         self._collector = collector
         self._is_failing = False
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would log each attempt
         self._attempts = logging.getLogger(type(exporter).__module__)
         self._attempts.setLevel(logging.WARNING)
         self._attempts.addFilter(self._note_failure)
