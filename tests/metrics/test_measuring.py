@@ -54,6 +54,8 @@ async def measure(url: str, *, seconds: float = 60.0) -> tuple[PostOutcome, floa
     [
         (200, b'{"error": {}}', PostOutcome.ANSWERED),
         (400, b"{}", PostOutcome.ANSWERED),
+        (401, b"{}", PostOutcome.HTTP_ERROR),
+        (404, b"{}", PostOutcome.HTTP_ERROR),
         (429, b"{}", PostOutcome.OVERLOADED),
         (500, b"{}", PostOutcome.HTTP_ERROR),
         (503, b"{}", PostOutcome.HTTP_ERROR),
@@ -163,6 +165,16 @@ def test_a_request_without_an_operation_counts_by_its_status(status: int | None,
     counted = Counted()
     counted.serve(status=status)
     assert counted.outcomes() == {("(none)", outcome, code): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(-32603, "failed"), (503, "failed"), (4100, "rejected"), (404, "rejected")]
+)
+def test_a_request_that_ends_before_its_operation_counts_by_its_error(code: int, outcome: str) -> None:
+    counted = Counted()
+    counted.serve(status=503, rejection=Result("", code))
+    assert counted.outcomes() == {("(rejected)", outcome, str(code)): 1.0}
+    assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count", method="(rejected)") == [1.0]
 
 
 def test_no_number_of_methods_and_codes_adds_series_or_memory() -> None:

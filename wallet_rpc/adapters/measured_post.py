@@ -22,7 +22,7 @@ class PostOutcome(StrEnum):
     OVERLOADED = "overloaded"
     """HTTP status 429."""
     HTTP_ERROR = "http_error"
-    """HTTP status 500 or above."""
+    """HTTP status 401 or above, such as that for a rejected key; some servers answer in JSON-RPC with 400."""
     TOO_LARGE = "too_large"
     CANCELED = "canceled"
     """The time limit passed, or the server that sent the request ended."""
@@ -59,6 +59,6 @@ class MeasuredPostClient:
 def _outcome_of(response: PostResponse) -> PostOutcome:
     if response.status == 429:
         return PostOutcome.OVERLOADED
-    if response.status >= 500:
+    if response.status > 400:
         return PostOutcome.HTTP_ERROR
     return PostOutcome.TOO_LARGE if response.body is None else PostOutcome.ANSWERED

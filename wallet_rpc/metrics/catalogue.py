@@ -75,7 +75,7 @@ REQUEST_SECONDS: Final = _histogram(
 UPSTREAM_REQUESTS: Final = _counter(
     "upstream_requests_total",
     "POSTs to a node, bundler or paymaster service, by the number of its URL in the setting. Outcome: answered (also "
-    "with a JSON-RPC error), not_sent, no_answer, overloaded (429), http_error (500 or above), too_large, canceled.",
+    "with a JSON-RPC error), not_sent, no_answer, overloaded (429), http_error (401 or above), too_large, canceled.",
     "upstream",
     "chain",
     "url",

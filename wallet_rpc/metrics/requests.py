@@ -20,7 +20,9 @@ from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
 BATCH = "(batch)"
 """The method under which the duration of a batch counts."""
 NO_OPERATION = "(none)"
-"""The method of a request that reached no operation, such as one for `/health` or without a valid key."""
+"""The method of a request for no operation, such as one for `/health`."""
+REJECTED = "(rejected)"
+"""The method of a request that ended with an error before its operation was known, such as one without a valid key."""
 OTHER_CODE = "(other)"
 """The code of an upstream's error whose code is not one of this server's."""
 _DISCOVER = "rpc.discover"
@@ -48,7 +50,7 @@ def _routes_by_method() -> dict[str, str]:
     return routes
 
 
-_ROUTES = _routes_by_method() | {NO_OPERATION: "", BATCH: "JSON-RPC"}
+_ROUTES = _routes_by_method() | {NO_OPERATION: "", REJECTED: "", BATCH: "JSON-RPC"}
 """The route of each method that is a label."""
 _CODES = {
     _REVERTED,
@@ -65,12 +67,12 @@ class RequestMetrics:
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
         self._counts: dict[tuple[str, int | None], Callable[[], None]] = {}
-        """By method and error code; of a request that reached no operation, the code is its HTTP status."""
+        """By method and error code; of a request for no operation, the code is its HTTP status."""
         self._times: dict[str, Callable[[float], None]] = {}
 
     def record(self, context: RequestContext, seconds: float) -> None:
         """Record a request that has ended, and its duration."""
-        results = context.results or (Result(NO_OPERATION, context.status),)
+        results = context.results or (_result_without_operation(context),)
         for result in results:
             count = self._counts.get((result.method, result.code))
             if count is None:
@@ -92,12 +94,17 @@ class RequestMetrics:
         return count
 
 
+def _result_without_operation(context: RequestContext) -> Result:
+    rejection = context.rejection
+    return Result(NO_OPERATION, context.status) if rejection is None else Result(REJECTED, rejection.code)
+
+
 def _bound_method(method: str) -> str:
     return method if method in _ROUTES else OTHER
 
 
 def _outcome_of(method: str, code: int | None) -> str:
-    """Return the outcome by the code of an error, or by the HTTP status of a request that reached no operation."""
+    """Return the outcome by the code of an error, or by the HTTP status of a request for no operation."""
     if method == NO_OPERATION:
         if code is None:
             return "cut"
