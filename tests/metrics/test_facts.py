@@ -229,7 +229,7 @@ async def test_a_bug_in_reading_is_logged_and_the_next_reading_works(
     async with replica.sharing.run():
         await until(lambda: replica.has_facts)
     printed = "".join(capfd.readouterr())
-    assert "incident" in printed
+    assert "metrics_failed" in printed
     assert "(metrics)" in printed
 
 

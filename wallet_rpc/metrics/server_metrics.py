@@ -42,7 +42,7 @@ SAMPLE_SECONDS = 0.5
 """Interval at which the event loop's lag, the marks of dependencies and the depth of queues are read."""
 _SCRAPERS = 16
 """The maximum number of connections to the endpoint."""
-_EVENTS = ("incident", "deep_reorganization")
+_EVENTS = ("incident", "delivery_worker_failed", "metrics_failed", "deep_reorganization")
 """Events whose counters start at 0: an increase from no value to 1 would be none for Prometheus."""
 _MAX_EVENTS = 50
 
