@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,14 +101,18 @@ class Drill:
 
     def run(self, block: str, url: str = "") -> str:
         """Run a block of the page with its variables, and return its output."""
-        path = f"{self._programs}:{os.environ['PATH']}"
-        values = {"URL": url, "REDIS": self._settings["REDIS_URL"], "BACKUP": str(self.folder / "backup.rdb")}
-        values |= {"DATA": str(self.redis.folder), "PORT": str(self.redis.port), "PATH": path}
-        values |= {"ORG": self.organization, "OLD_KEY_ID": self.key["keyId"]}
-        variables = {**environment(self.folder, self._settings), **values}
-        done = run_command("bash", "-c", f"set -euo pipefail\n{block}", folder=ROOT, environment=variables)
+        done = self.try_to_run(block, url)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def try_to_run(self, block: str, url: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a block of the page with its variables."""
+        path = f"{self._programs}:{os.environ['PATH']}"
+        values = {"URL": url, "REDIS": self._settings["REDIS_URL"], "BACKUP": str(self.folder / "backup.rdb")}
+        values |= {"DATA": str(self.redis.folder), "PATH": path}
+        values |= {"ORG": self.organization, "OLD_KEY_ID": self.key["keyId"]}
+        variables = {**environment(self.folder, self._settings), **values}
+        return run_command("bash", "-c", f"set -euo pipefail\n{block}", folder=ROOT, environment=variables)
 
     def destroy(self) -> None:
         """Kill the Redis and delete its folder."""
@@ -162,6 +167,27 @@ def test_the_drill_backs_up_destroys_and_restores(drill: Drill) -> None:
         assert token_status(server, token) == 200  # signed by the previous secret
         drill.run(ROTATE)
         assert token_status(server, token) == 401  # a token ends with its key
+
+
+def test_a_folder_in_use_is_not_restored_into(drill: Drill) -> None:
+    (drill.folder / "backup.rdb").write_text("nothing")
+
+    done = drill.try_to_run(RESTORE)
+
+    assert done.returncode == 1
+    assert done.stderr == f"{drill.redis.folder} is not empty\n"
+    assert drill.redis.ask("DBSIZE") > 0  # it runs, unchanged
+    assert not (drill.redis.folder / "dump.rdb").exists()
+
+
+def test_a_file_that_is_no_snapshot_ends_the_restore(drill: Drill) -> None:
+    drill.destroy()
+    (drill.folder / "backup.rdb").write_text("nothing")
+
+    done = drill.try_to_run(RESTORE)
+
+    assert done.returncode == 1
+    assert "RDB" in done.stderr
 
 
 def test_a_snapshot_is_not_read_by_a_redis_with_an_append_only_file(drill: Drill) -> None:
