@@ -85,7 +85,8 @@ def test_a_crash_of_a_delivery_worker_is_listed(server: LoggedServer, cli: Cli) 
     cli.run_on_store(deliver)
     until(lambda: "  (delivery)  ValueError" in cli.text("incidents"), "listed")
     (listed, *_) = [each for each in cli.json("incidents")["incidents"] if each.get("method") == "(delivery)"]
-    assert listed["id"] in {line["incident"] for line in server.lines("delivery_worker_failed")}
+    logged = "delivery_worker_failed"
+    until(lambda: listed["id"] in {line["incident"] for line in server.lines(logged)}, "logged")
 
     async def forget(store: RedisStore) -> None:
         await store._link.command("DEL", store.calls.call_key(CHAIN, HASH))
