@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 
@@ -24,8 +24,6 @@ from tests.support.api_keys import issue_api_key
 from tests.support.http_stub import Answer, open_stub
 from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.cli.clock_checks import add_skew
-from wallet_rpc.cli.findings import CheckState, Finding, Findings, format_table
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.domain.access import Organization, OrganizationId
@@ -221,13 +219,35 @@ def test_missing_contracts_replicas_and_funds_are_found(deployment: Deployment, 
 def test_a_second_server_and_a_paymaster_service_that_do_not_answer_are_found(
     deployment: Deployment, doctor: Doctor
 ) -> None:
-    chains = deployment.chains(node=[deployment.url, DEAD], paymaster=DEAD)
+    chains = deployment.chains(
+        node=[deployment.url, DEAD], bundler=[deployment.url, f"{deployment.url}two"], paymaster=DEAD
+    )
     report = doctor(deployment.settings(CHAINS=chains))
 
     assert report.failed() == ["chain 31337 paymaster 1"]
+    assert {f"chain 31337 clock of the bundler {number}" for number in (1, 2)} <= report.rows.keys()
     states = [report.rows[f"chain 31337 node{number}"]["state"] for number in ("", " 1", " 2")]
     assert states == ["ok", "ok", "warning"]
     assert "http://127.0.0.1:1/…" in report.rows["chain 31337 node 2"]["seen"]
+
+
+def test_a_bundler_that_was_never_named_is_not_blamed(deployment: Deployment, doctor: Doctor) -> None:
+    row = doctor(deployment.settings(CHAINS=deployment.chains(bundler=None))).rows["chain 31337 bundler"]
+    assert row["seen"].startswith("no bundler is configured, and the node serves its requests, at http://")
+
+    with open_stub(lambda _, body: Answer(_without_bundler(deployment.node, body))) as node:
+        report = doctor(deployment.settings(CHAINS=deployment.chains(node=node, bundler=None)))
+    row = report.rows["chain 31337 bundler"]
+    assert (row["state"], row["action"]) == ("failed", "name a bundler in WALLET_RPC_CHAINS")
+    assert row["seen"].endswith("add a bundler, as in 31337=NODE_URL,BUNDLER_URL")
+
+
+def _without_bundler(node: Node, body: bytes) -> bytes:
+    request = json.loads(body)
+    if isinstance(request, list) or request["method"] != "eth_supportedEntryPoints":
+        return node.dispatcher.answer(body) or b""
+    error = {"code": -32601, "message": "the method eth_supportedEntryPoints does not exist"}
+    return json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}).encode()
 
 
 def test_the_clock_of_a_bundler_is_compared(deployment: Deployment, doctor: Doctor) -> None:
@@ -247,44 +267,19 @@ def test_the_clock_of_a_bundler_is_compared(deployment: Deployment, doctor: Doct
     assert "behind this machine" in row["seen"]
 
 
-@pytest.mark.parametrize(
-    ("skew", "state"),
-    [(0.0, "ok"), (-5.0, "ok"), (6.0, "warning"), (-60.0, "warning"), (61.0, "failed"), (-61.0, "failed")],
-)
-def test_a_skew_that_tokens_do_not_survive_is_a_failure(skew: float, state: str) -> None:
-    findings = Findings()
-    add_skew(findings, "clock", skew)
-    assert [row.state for row in findings.rows] == [state]
-
-
 def test_an_address_in_use_and_an_invalid_setting_are_found(deployment: Deployment, doctor: Doctor) -> None:
     with socket.socket() as other:
         other.bind((HOST, 0))
         used = doctor(deployment.settings(PORT=str(other.getsockname()[1])))
     invalid = doctor(deployment.settings(SESSION_DAYS="0"))
+    foreign = doctor(deployment.settings(HOST="192.0.2.1", METRICS_PORT="9337", METRICS_HOST="192.0.2.1"))
+    one = doctor(deployment.settings(PORT="9337", METRICS_PORT="9337", REDIS_URL=None))
 
     assert used.failed() == ["address"]
     assert "Address already in use" in used.rows["address"]["seen"]
+    assert foreign.failed() == ["address", "metrics address"]
+    assert "WALLET_RPC_METRICS_HOST" in foreign.rows["metrics address"]["action"]
+    assert "a port other than that of WALLET_RPC_PORT" in one.rows["metrics address"]["seen"]
+    assert one.rows["session tokens"]["state"] == "ok"
     assert invalid.failed() == ["settings"]
     assert (invalid.status, len(invalid.rows)) == (1, 1)
-
-
-def test_a_bug_of_one_check_does_not_hide_the_other_findings() -> None:
-    async def broken() -> None:
-        raise ZeroDivisionError(PASSWORD)
-
-    findings = Findings()
-    asyncio.run(findings.attempt("clock", broken, "nothing"))
-    assert findings.have_failure
-    assert findings.rows[0].seen == "the check itself failed: ZeroDivisionError"
-
-
-def test_the_table_has_all_texts_and_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-    row = Finding(part="redis", state=CheckState.FAILED, seen="one two " * 20, action="three " * 20)
-    lines = format_table([row, replace(row, part="address", state=CheckState.OK)]).splitlines()
-
-    assert lines[0].split("  ")[0] == "PART"
-    assert max(map(len, lines)) <= 120
-    text = " ".join(lines).split()
-    assert [text.count(word) for word in ("one", "two", "three", "redis", "failed")] == [40, 40, 40, 1, 1]

@@ -63,22 +63,28 @@ class ChainExamination:
             needs_node = part == "contracts" or not self._clients.has_bundler
             if needs_node and not is_reachable:
                 self._findings.skip([name], "the node is not usable")
-            elif await self._findings.attempt(name, check, _ACTIONS[part], where=self._list_urls(part)) is not None:
+            elif await self._findings.attempt(name, check, self._choose_action(part), where=self._where(part)):
                 self._findings.add_ok(name, self._describe(part))
             elif part == "node":
                 is_reachable = False
         return is_reachable
 
+    def _choose_action(self, part: str) -> str:
+        if part == "bundler" and not self._clients.has_bundler:
+            return f"name a bundler in {variable('chains')}"
+        return _ACTIONS[part]
+
     def _describe(self, part: str) -> str:
         if part == "contracts":
             return f"all {len(REQUIRED_CONTRACTS)} required contracts have code"
-        note = "" if part == "node" or self._clients.has_bundler else " (the node: no bundler is configured)"
-        return f"serves the chain at {self._list_urls(part)}{note}"
+        if part == "bundler" and not self._clients.has_bundler:
+            return f"no bundler is configured, and the node serves its requests, at {self._where('node')}"
+        return f"serves the chain, at {self._where(part)}"
 
-    def _list_urls(self, part: str) -> str:
-        """List the URLs of a kind of server; empty for another part."""
-        urls = {"node": self._chain.node_urls, "bundler": self._chain.bundlers}.get(part, ())
-        return " and ".join(urls)
+    def _where(self, part: str) -> str:
+        """List the configured URLs of a kind of server; empty for another part."""
+        urls = {"node": self._chain.node_urls, "bundler": self._chain.bundler_urls}.get(part, ())
+        return " or ".join(urls)
 
     async def _check_servers(self) -> None:
         """Ask each server of a kind that has several, and the paymaster service, which no start asks."""
@@ -125,10 +131,11 @@ class ChainExamination:
 
     async def _check_dates(self) -> None:
         """Compare the clocks of bundler and paymaster, where they send a `Date` header."""
-        urls = [("bundler", url) for url in self._chain.bundler_urls]
+        bundlers = self._chain.bundler_urls
+        urls = {f"bundler {number}" if len(bundlers) > 1 else "bundler": url for number, url in enumerate(bundlers, 1)}
         if self._chain.paymaster_url is not None:
-            urls.append(("paymaster", self._chain.paymaster_url))
-        for kind, url in urls:
+            urls["paymaster"] = self._chain.paymaster_url
+        for kind, url in urls.items():
             before = time.time()
             date = await read_date(url)
             if date is not None:  # whole seconds, rounded down

@@ -56,6 +56,7 @@ async def _examine(findings: Findings, settings: Settings, environ: Mapping[str,
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
         await _check_addresses(findings, settings)
+        _check_secrets(findings, settings)
         observing = observe_server(environ, log_level=settings.log_level)
         await findings.attempt("traces", partial(stack.enter_async_context, observing), "correct the variable")
         store = await _check_redis(findings, settings, stack)
@@ -73,19 +74,28 @@ async def _check_addresses(findings: Findings, settings: Settings) -> None:
     if await _is_running(settings):
         findings.add_ok("address", f"a server runs at {host_url(settings.host, settings.port)}")
         return
-    _check_address(findings, settings, "")
+    _check_address(findings, settings, "", lambda: bind_socket(settings).close())
     if settings.metrics_port is not None:
-        _check_address(findings, settings, "metrics_")
+        from wallet_rpc.metrics.opening import open_metrics  # noqa: PLC0415  # imports their library
+
+        def open_and_close() -> None:
+            with open_metrics(settings):
+                pass
+
+        _check_address(findings, settings, "metrics_", open_and_close)
 
 
-def _check_address(findings: Findings, settings: Settings, prefix: Literal["", "metrics_"]) -> None:
-    part, port = f"{prefix.replace('_', ' ')}address", f"{prefix}port"
+def _check_address(
+    findings: Findings, settings: Settings, prefix: Literal["", "metrics_"], open_and_close: Callable[[], None]
+) -> None:
+    part, host, port = f"{prefix.replace('_', ' ')}address", f"{prefix}host", f"{prefix}port"
     try:
-        bind_socket(settings, prefix).close()
+        open_and_close()
     except SettingError as error:
-        findings.add(part, CheckState.FAILED, str(error), f"end the other program, or change {variable(port)}")
+        action = f"choose a free address of this machine: {variable(host)} and {variable(port)}"
+        findings.add(part, CheckState.FAILED, str(error), action)
     else:
-        findings.add_ok(part, f"{getattr(settings, f'{prefix}host')} port {getattr(settings, port)} is free")
+        findings.add_ok(part, f"{getattr(settings, host)} port {getattr(settings, port)} is free")
 
 
 async def _is_running(settings: Settings) -> bool:
@@ -159,6 +169,9 @@ async def _check_callers(findings: Findings, settings: Settings, store: RedisSto
             findings.add(part, CheckState.WARNING, text, "require keys where others than this machine's users connect")
         else:
             findings.add_ok(part, "an API key is active")
+
+
+def _check_secrets(findings: Findings, settings: Settings) -> None:
     if not settings.token_secrets:
         text = f"{variable('token_secrets')} is not set: no session tokens are issued"
         findings.skip(["session tokens"], text, "set it if web pages call this server")
@@ -176,7 +189,7 @@ async def _check_policies(
     if found is not None and found[0] is None:
         findings.skip(["policies"], f"{variable('policies')} is not set")
     elif found is not None and found[0] is not None:
-        findings.add_ok("policies", f"{len(found[0].policies)} policies in {settings.policies}")
+        findings.add_ok("policies", f"policies in {settings.policies}: {len(found[0].policies)}")
     return None if found is None else found[0]
 
 
