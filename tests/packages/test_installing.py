@@ -92,3 +92,13 @@ def _make_wheel(folder: Path) -> Path:
     )
     done = run(sys.executable, "-c", "import hatchling.build as b; print(b.build_wheel('.'))", folder=folder)
     return folder / done.stdout.strip()
+
+
+def test_npm_repeats_after_a_second_what_a_registry_does_not_answer(tree: Path) -> None:
+    (tree / ".venv/bin").mkdir(parents=True)
+    (tree / ".venv/bin/python").write_text("#!/bin/sh\nexec npm config get fetch-retry-mintimeout\n")
+    (tree / ".venv/bin/python").chmod(0o755)
+
+    done = run("make", "--silent", "--assume-old=.venv/.run", "contracts", folder=tree)
+
+    assert (done.returncode, done.stdout) == (0, "1000\n")
