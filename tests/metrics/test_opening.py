@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import multiprocessing
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def test_the_port_of_the_wallet_is_refused() -> None:
     assert refusal(METRICS_PORT="4337") == expected
     with open_metrics(load({"WALLET_RPC_METRICS_PORT": "0", "WALLET_RPC_PORT": "0"})) as metrics:
         assert metrics.url.startswith("http://127.0.0.1:")
+
+
+def test_several_workers_without_a_folder_for_temporary_files_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    expected = "WALLET_RPC_METRICS_PORT: the metrics of several workers need a folder for temporary files"
+    assert refusal(METRICS_PORT="0", WORKERS="2").startswith(expected)
 
 
 def test_a_folder_in_the_environment_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

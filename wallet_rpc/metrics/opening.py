@@ -43,7 +43,7 @@ class OpenMetrics:
 def open_metrics(settings: Settings) -> Iterator[OpenMetrics]:
     """Bind the socket, and create the folder of several workers, while the block runs.
 
-    Raises: SettingError when the settings' address cannot be bound.
+    Raises: SettingError when the settings' address cannot be bound, or no temporary folder created.
     """
     if settings.metrics_port == settings.port != 0:
         text = f"expected a port other than that of {variable('port')}, got {settings.port}"
@@ -52,5 +52,9 @@ def open_metrics(settings: Settings) -> Iterator[OpenMetrics]:
         listener = stack.enter_context(bind_socket(settings, "metrics_"))
         folder = None
         if settings.workers > 1:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wallet-rpc-metrics-")))
+            try:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wallet-rpc-metrics-")))
+            except OSError as error:
+                text = "the metrics of several workers need a folder for temporary files; name a writable one in TMPDIR"
+                raise SettingError(f"{variable('metrics_port')}: {text}: {error.strerror}") from None
         yield OpenMetrics(listener, folder)
