@@ -88,6 +88,17 @@ def test_a_funder_pays_the_demo_and_gets_the_rest_back(demo: Demo, chain: Client
     assert FUNDER_KEY[2:] not in process.stdout + process.stderr
 
 
+def test_a_funder_gets_the_rest_back_after_a_failure_too(demo: Demo, chain: Client) -> None:
+    code = chain.rpc("eth_getCode", TOKEN, "latest")
+    chain.rpc("anvil_setCode", TOKEN, "0x60006000fd")  # it reverts, so no tokens are minted
+    process = demo("--funder", FUNDER_KEY)
+    chain.rpc("anvil_setCode", TOKEN, code)
+
+    assert process.returncode == 1
+    assert "The demo failed: --funder: the node rejected the transaction" in process.stdout
+    assert re.search(r"The owner returns 0\.\d+ ETH to the funder", process.stdout)
+
+
 def test_a_funder_without_money_is_named(demo: Demo) -> None:
     process = demo("--funder", "0x" + "12" * 32)
 

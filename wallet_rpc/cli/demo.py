@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -182,15 +182,17 @@ async def _play(stack: AsyncExitStack, client: Client, options: DemoOptions) -> 
         payer=payer,
         policy=policy,
     )
-    await _fund(story, pays_gas=options.policy is None)
     try:
+        await _fund(story, pays_gas=options.policy is None)
         permissions = await _grant(story)
         await _send_allowed_calls(story, permissions)
         await _send_denied_calls(story, permissions)
         await _show_balances(story)
-    finally:
-        if payer.returns_to is not None:
-            await _return_funds(story, payer.returns_to)
+    except BaseException:
+        with suppress(ServerError, httpx2.HTTPError):  # the first error says what failed
+            await _return_funds(story)
+        raise
+    await _return_funds(story)
 
 
 async def _fund(story: Story, *, pays_gas: bool) -> None:
@@ -262,8 +264,11 @@ async def _show_balances(story: Story) -> None:
     say(f"   the account holds {native} ETH and {held} {asset.noun}, the recipient {received}")
 
 
-async def _return_funds(story: Story, to: Address) -> None:
+async def _return_funds(story: Story) -> None:
     """Send the rest of the account's native currency back, less twice the cost of gas, since fees may rise."""
+    to = story.payer.returns_to
+    if to is None:
+        return
     balance = await story.client.balance(story.account.hex0x())
     back = {"to": to.hex0x(), "value": "0x1"}
     rest = balance - 2 * (0 if story.policy is not None else await story.estimate(back))
