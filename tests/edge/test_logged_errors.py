@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -50,6 +51,22 @@ async def test_the_errors_of_a_batch_are_listed_with_their_positions() -> None:
     assert (len(line["failures"]), line["failed"]) == (observe.MAX_LOGGED_FAILURES, 23)
     assert (line["code"], line["reason"]) == (-32602, "invalid_params")
     assert KEY not in json.dumps(line)
+
+
+async def test_the_first_failure_of_a_batch_is_the_first_in_the_request_also_if_it_ends_last() -> None:
+    ended = asyncio.Event()
+
+    async def answer(entry: dict[str, Any]) -> dict[str, Any]:
+        if entry["method"] == "slow":
+            await ended.wait()
+        ended.set()
+        return {"jsonrpc": "2.0", "id": entry["id"], "error": {"code": entry["id"], "message": "failed"}}
+
+    app = build_app(wallet_handlers(dispatcher(fallback=answer, at_once=2).dispatch))
+    (line,) = await request_lines([request("slow", id=1), request("fast", id=2)], app=app)
+
+    assert [line["code"], line["outcome"]] == [1, 1]
+    assert [(failure["entry"], failure["code"]) for failure in line["failures"]] == [(0, 1), (1, 2)]
 
 
 async def test_known_methods_of_a_chain_are_named_and_others_are_one_word() -> None:

@@ -45,7 +45,7 @@ def test_the_port_of_the_wallet_is_refused() -> None:
         assert metrics.url.startswith("http://127.0.0.1:")
 
 
-def test_several_workers_without_a_folder_for_temporary_files_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_workers_without_a_folder_for_temporary_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     expected = "WALLET_RPC_METRICS_PORT: the metrics of several workers need a folder for temporary files"
     assert refusal(METRICS_PORT="0", WORKERS="2").startswith(expected)

@@ -182,6 +182,7 @@ def _result_fields(context: RequestContext) -> dict[str, Any]:
     results = context.results
     failures = [result for result in results if result.code is not None]
     if context.batch_entries is not None:
+        failures.sort(key=_position_of)  # they are in the order in which they ended
         methods = dict(Counter(result.method for result in results))
         outcome = failures[0].code if failures else "ok"
         fields = {"batch": context.batch_entries, "methods": methods, "outcome": outcome, "failed": len(failures)}
@@ -194,6 +195,10 @@ def _result_fields(context: RequestContext) -> dict[str, Any]:
     if result.code is None:
         return {"method": result.method, "outcome": "ok"}
     return {"method": result.method, "outcome": result.code, **_error_fields(result)}
+
+
+def _position_of(result: Result) -> int:
+    return result.entry or 0
 
 
 def _error_fields(result: Result) -> dict[str, Any]:
