@@ -235,6 +235,15 @@ async def test_a_traceback_is_in_the_log_without_passwords_and_without_locals(
     assert "hunter2" not in json.dumps(incident)
 
 
+def test_a_traceback_repeats_no_value_of_its_message(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+    log_lines.configure(json=True)
+    raised = ValueError(f"no account for 'a secret text' with 0x{'5a' * 65}")
+    structlog.get_logger().error("failed", exc_info=raised)
+    logging.getLogger("a.library").error("failed", exc_info=raised)
+
+    assert [line["exception"] for line in _read(capfd)] == ['ValueError: no account for "…" with …'] * 2
+
+
 def test_libraries_use_the_same_log(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
     log_lines.configure(json=True)
     logging.getLogger("uvicorn.error").warning("cannot reach %s", SECRET)

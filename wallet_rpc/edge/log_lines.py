@@ -25,6 +25,7 @@ from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
 from wallet_rpc import tracing
+from wallet_rpc.domain.incident import format_traceback
 from wallet_rpc.domain.secret_text import mask_credentials
 from wallet_rpc.edge.request_context import current_context
 
@@ -146,11 +147,14 @@ def _add_facts(_logger: Any, level: str, event: EventDict) -> EventDict:
     return event
 
 
+_add_exception = structlog.processors.ExceptionRenderer(lambda raised: format_traceback(raised[1]))
+"""Adds a traceback without values that messages quote, as incidents are stored."""
+
+
 def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Mask credentials in text from other code, such as the message of an exception."""
-    for key in ("event", "exception"):
-        if isinstance(event.get(key), str):
-            event[key] = mask_credentials(event[key])
+    """Mask credentials in text from other code, such as a line of a library."""
+    if isinstance(event.get("event"), str):
+        event["event"] = mask_credentials(event["event"])
     return event
 
 
@@ -187,7 +191,7 @@ def configure(*, json: bool, level: str = "info", worker: int | None = None, has
     _level = logging.getLevelNamesMapping()[level.upper()]
     render: Processor = _render_json if json else _render_plain
     number: list[Processor] = [] if worker is None else [partial(_add_worker, worker)]
-    own: list[Processor] = [*number, _add_facts, structlog.processors.format_exc_info, _mask]
+    own: list[Processor] = [*number, _add_facts, _add_exception, _mask]
     structlog.configure(
         processors=[*own, render],
         wrapper_class=structlog.make_filtering_bound_logger(_level),
