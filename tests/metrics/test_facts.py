@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -27,7 +28,8 @@ from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.domain.call_state import CallState
 from wallet_rpc.domain.policy import Policy, PolicyLimits
-from wallet_rpc.metrics.exposition import FactsCollector
+from wallet_rpc.metrics import catalogue, exposition
+from wallet_rpc.metrics.exposition import FactsCollector, WorkerFacts, _FolderFacts
 from wallet_rpc.metrics.facts import Fact, FactSources, read_shared_facts
 from wallet_rpc.metrics.instruments import Instruments
 from wallet_rpc.metrics.sharing import FactSharing
@@ -243,3 +245,15 @@ async def test_the_clock_is_compared_with_that_of_redis(store: RedisStore, monke
     async with replica.sharing.run():
         registry = replica.instruments.registry
         await until(lambda: (registry.get_sample_value("wallet_rpc_clock_skew_seconds") or 0) > NOW / 2)
+
+
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_facts_of_a_reader_that_hangs_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_folder: bool) -> None:
+    facts = WorkerFacts(tmp_path, 1) if has_folder else FactsCollector()
+    collector = _FolderFacts(tmp_path) if has_folder else facts
+    facts.publish([(catalogue.FACTS_TIME, (), NOW)])
+    assert [family.name for family in collector.collect()] == [catalogue.FACTS_TIME.name]
+
+    monkeypatch.setattr(exposition, "KEPT_SECONDS", -1.0)
+
+    assert list(collector.collect()) == []
