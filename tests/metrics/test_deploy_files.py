@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ def test_the_rules_are_valid() -> None:
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{len(RULES)} rules found" in checked.stdout
+
+
+def test_the_configuration_on_the_page_is_valid_and_names_the_job_of_the_rules(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (SPECS / "metrics.md").read_text(), re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(block)
+    shutil.copy(DEPLOY / "alerts.yaml", tmp_path)
+
+    checked = run_promtool("check", "config", tmp_path / "prometheus.yml")
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    jobs = {job for rule in RULES for job in re.findall(r'job="([^"]+)"', rule["expr"])}
+    assert jobs == {each["job_name"] for each in yaml.safe_load(block)["scrape_configs"]}
 
 
 def test_the_unit_tests_of_the_rules_pass() -> None:
