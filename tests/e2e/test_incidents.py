@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.e2e.commanding import Cli
-from tests.e2e.process import Server, until
+from tests.e2e.process import Server, run_wallet_rpc, until
 from tests.e2e.stacks import Stack
 from tests.support.constants import CHAINS
 from wallet_rpc import __version__
@@ -110,6 +110,14 @@ def test_an_unknown_number_is_repeated_only_if_it_is_one(cli: Cli, text: str) ->
 
     assert (status, "hunter2" in cli.stderr) == (2, False)
     assert "see `wallet-rpc incidents`" in cli.stderr
+
+
+def test_an_empty_list_says_where_it_was_read(tmp_path: Path) -> None:
+    done = run_wallet_rpc("incidents", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"no incidents in the folder {tmp_path}")
+    assert done.stdout.endswith("; for those of `serve`, set WALLET_RPC_REDIS_URL\n")
 
 
 def test_the_last_incidents_are_listed(cli: Cli) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wallet_rpc.cli.administration import Job, Report
-from wallet_rpc.config.settings import SettingError
+from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.incident import KEPT_INCIDENTS, Incident
 
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -17,7 +17,7 @@ _ID = re.compile(r"[0-9a-f]{16}")
 async def _list(job: Job) -> Report:
     count = KEPT_INCIDENTS if job.options.last is None else min(job.options.last, KEPT_INCIDENTS)
     found = await job.store.incidents.newest(count)
-    lines = [_format_line(each) for each in found] or ["no incidents"]
+    lines = [_format_line(each) for each in found] or [f"no incidents in {_place(job.settings)}"]
     return Report(value={"incidents": [_to_json(each) for each in found]}, lines=lines)
 
 
@@ -31,6 +31,13 @@ async def _show(job: Job) -> Report:
     facts = {name: value for name, value in _to_json(incident).items() if name != "traceback"}
     lines = [f"{name + ':':<11} {value}" for name, value in facts.items()]
     return Report(value=_to_json(incident), lines=[*lines, "", incident.traceback])
+
+
+def _place(settings: Settings) -> str:
+    """Return where the incidents of these settings are; not the URL, which may have a password."""
+    if settings.redis_url is not None:
+        return f"the Redis of {variable('redis_url')}"
+    return f"the folder {settings.data_dir}; for those of `serve`, set {variable('redis_url')}"
 
 
 def _to_json(incident: Incident) -> dict[str, Any]:
