@@ -58,9 +58,11 @@ class ChainClients:
         """Iterate over the servers of the chain with their probes; a paymaster service has no chain id."""
         for kind, rpc in self.rpcs.items():
             chain_id = None if kind == "paymaster" else self.ports.chain_id
+            is_node = kind == "bundler" and not self.has_bundler
             for number, client in enumerate(rpc.servers, 1):
                 ask = partial(ask_chain_id, self.probe_http, client, chain_id)
-                yield ProbedServer(f"chain {self.ports.chain_id} {kind} {number}", client.health, ask)
+                name = f"node {number} as bundler" if is_node else f"{kind} {number}"
+                yield ProbedServer(f"chain {self.ports.chain_id} {name}", client.health, ask)
 
     @property
     def start_checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:

@@ -232,7 +232,10 @@ def test_a_second_server_and_a_paymaster_service_that_do_not_answer_are_found(
 
 
 def test_a_bundler_that_was_never_named_is_not_blamed(deployment: Deployment, doctor: Doctor) -> None:
-    row = doctor(deployment.settings(CHAINS=deployment.chains(bundler=None))).rows["chain 31337 bundler"]
+    nodes = [deployment.url, DEAD]
+    rows = doctor(deployment.settings(CHAINS=deployment.chains(node=nodes, bundler=None))).rows
+    row = rows["chain 31337 bundler"]
+    assert "chain 31337 bundler 2" not in rows
     assert row["seen"].startswith("no bundler is configured, and the node serves its requests, at http://")
 
     with open_stub(lambda _, body: Answer(_without_bundler(deployment.node, body))) as node:
