@@ -240,6 +240,8 @@ def test_a_bundler_that_was_never_named_is_not_blamed(deployment: Deployment, do
 
     with open_stub(lambda _, body: Answer(_without_bundler(deployment.node, body))) as node:
         report = doctor(deployment.settings(CHAINS=deployment.chains(node=node, bundler=None)))
+        named = doctor(deployment.settings(CHAINS=deployment.chains(bundler=node)))
+    assert "does not serve eth_supportedEntryPoints; expected" in named.rows["chain 31337 bundler"]["seen"]
     row = report.rows["chain 31337 bundler"]
     assert (row["state"], row["action"]) == ("failed", "name a bundler in WALLET_RPC_CHAINS")
     assert row["seen"].endswith("add a bundler, as in 31337=NODE_URL,BUNDLER_URL")

@@ -60,7 +60,7 @@ class HttpBundler:
         Raises: Unavailable when the bundler serves another chain or does not support EntryPoint v0.7.
         """
         await self._client.check_chain(chain_id)
-        served = await self._client.read("eth_supportedEntryPoints", [])
+        served = await self._client.read("eth_supportedEntryPoints", [], map_error=_map_start_error)
         if ENTRY_POINT not in self._client.decode_result(tuple[Address, ...], served):
             raise Unavailable("the bundler does not support entry point v0.7", reason="no_entry_point", part="bundler")
 
@@ -134,6 +134,13 @@ class HttpBundler:
             transaction_hash=found.transaction_hash,
             block_number=found.block_number,
         )
+
+
+def _map_start_error(error: ErrorObject) -> WalletError:
+    if error.code == -32601:
+        text = "the bundler does not serve eth_supportedEntryPoints; expected the URL of an ERC-4337 bundler"
+        return Unavailable(text, reason="no_entry_point", part="bundler")
+    return map_bundler_error(error)
 
 
 def _map_send_error(error: ErrorObject) -> WalletError:
