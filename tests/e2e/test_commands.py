@@ -103,6 +103,7 @@ def test_an_invalid_setting_stops_the_start_with_one_sentence_that_names_it(
         (["dev", "--deployments", "nowhere.json"], "--deployments: no such file: nowhere.json"),
         (["serve"], "WALLET_RPC_REDIS_URL: required by serve, but not set"),
         (["demo", "--url", "http://127.0.0.1:9"], "--url: no server is ready at http://127.0.0.1:9"),
+        (["demo", "--url", "http://127.0.0.1:9/v2/x"], "--url: expected a server's URL without a path, and none is"),
         (["sign", "0x12", "--key", "0x34"], "sign: expected a 32-byte digest and --key with a 32-byte private key"),
     ],
 )

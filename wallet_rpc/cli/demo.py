@@ -138,7 +138,8 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             (await http.get(running + "/ready")).raise_for_status()
         except (httpx2.HTTPError, httpx2.InvalidURL):
             if url is not None:
-                raise SettingError(f"--url: no server is ready at {mask_credentials(url)}") from None
+                expected = "no server" if running.count("/") < 3 else "expected a server's URL without a path, and none"
+                raise SettingError(f"--url: {expected} is ready at {mask_credentials(url)}") from None
         else:
             say(f"Using the server at {mask_credentials(running)}.")
             yield running
