@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import secrets
@@ -87,11 +88,20 @@ def node() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(node: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredServer]:
+def redis() -> Iterator[RedisServer]:
+    """Start a Redis without calls of other tests."""
+    own = RedisServer(None)
+    asyncio.run(own.start())
+    yield own
+    asyncio.run(own.stop())
+
+
+@pytest.fixture(scope="module")
+def server(node: str, redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredServer]:
     folder = tmp_path_factory.mktemp("metrics")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder / "temporary"))
-        opened = open_measured(folder, node, redis_server.url)
+        opened = open_measured(folder, node, redis.url)
     with opened as started:
         yield started
         started.stop()

@@ -11,17 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.receipt import CallLog, CallReceipt, EncodedReceipt
+from wallet_rpc.domain.receipt import CallReceipt, EncodedReceipt
 from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.ports import NO_LOGS, ChainPorts, NonceUse, OperationReceipt, PendingOperation, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 from wallet_rpc.services.call_failures import expired_error, nonce_used_error
-from wallet_rpc.wire import encode
 
 _T = TypeVar("_T")
 
@@ -214,16 +213,23 @@ async def read_hint(answer: Awaitable[_T | None]) -> _T | None:
 
 
 def build_receipt(receipt: OperationReceipt | TransactionReceipt, *, succeeded: bool) -> EncodedReceipt:
-    """Convert a receipt to the form in which it is stored and reported."""
-    parts = CallReceipt(
-        logs=tuple(CallLog(address=log.address, data=Data(log.data), topics=log.topics) for log in receipt.logs),
-        status="0x1" if succeeded else "0x0",
-        block_hash=receipt.block_hash,
-        block_number=receipt.block_number,
-        gas_used=receipt.gas_used,
-        transaction_hash=receipt.transaction_hash,
-    )
-    return cast("EncodedReceipt", encode(CallReceipt, parts))
+    """Encode a receipt as it is stored and reported; written out, since a receipt may have thousands of logs."""
+    logs = [
+        {
+            "address": log.address.hex0x(),
+            "data": Data(log.data).hex0x(),
+            "topics": [topic.hex0x() for topic in log.topics],
+        }
+        for log in receipt.logs
+    ]
+    return {
+        "logs": logs,
+        "status": "0x1" if succeeded else "0x0",
+        "blockHash": receipt.block_hash.hex0x(),
+        "blockNumber": hex(receipt.block_number),
+        "gasUsed": hex(receipt.gas_used),
+        "transactionHash": receipt.transaction_hash.hex0x(),
+    }
 
 
 async def examine_unrecorded(
