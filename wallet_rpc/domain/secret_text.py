@@ -56,7 +56,9 @@ def toml_position(error: ValueError) -> str:
 
 def mask_credentials(text: str) -> str:
     """Mask credentials in a text: of a URL, keep scheme, host and port; hide API keys, tokens and private keys."""
-    return _CREDENTIAL.sub(HIDDEN, _PAIR.sub(f"{HIDDEN}@", _URL.sub(_mask_url, text)))
+    if ":" in text:  # a URL or a pair
+        text = _PAIR.sub(f"{HIDDEN}@", _URL.sub(_mask_url, text))
+    return _CREDENTIAL.sub(HIDDEN, text)
 
 
 def mask_line(text: str) -> str:
