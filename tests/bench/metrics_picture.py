@@ -7,6 +7,7 @@ process is frozen for ten seconds, while the clients go on.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import signal
@@ -92,7 +93,7 @@ def _read_lines(prometheus: Prometheus, panel: Panel, start: float, end: float) 
     lines = []
     for name, query in panel.queries.items():
         found = prometheus.query_range(query, start=start, end=end, step=1)
-        points = [(when - start, value) for when, value in found if value == value]  # noqa: PLR0124  # not NaN
+        points = [(when - start, value) for when, value in found if not math.isnan(value)]
         lines.append(Line(name, points))
     return lines
 

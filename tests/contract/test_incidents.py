@@ -121,7 +121,7 @@ async def test_a_crash_in_the_background_is_an_incident(store: RedisStore) -> No
 
     async with record_incidents(store.incidents):
         for work in (crash, lose_connection):
-            asyncio.create_task(work(), name="nobody waits")  # noqa: RUF006  # the loop finds out by its exception
+            asyncio.create_task(work(), name="not awaited")  # noqa: RUF006  # without a reference, its exception reaches the loop
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             gc.collect()

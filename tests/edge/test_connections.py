@@ -65,7 +65,7 @@ def hasty() -> Iterator[Address]:
 
 
 def test_waits_have_documented_limits() -> None:
-    assert WAIT_SECONDS[Wait.HEAD] == 10
+    assert (WAIT_SECONDS[Wait.HEAD], WAIT_SECONDS[Wait.BODY]) == (10, 10)
     assert set(WAIT_SECONDS) == set(Wait)
 
 

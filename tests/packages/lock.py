@@ -84,7 +84,7 @@ def _compile_file(file: PinnedFile, folder: Path, *, upgrade: bool) -> None:
 
 
 def lock(*, upgrade: bool) -> None:
-    """Renew pyproject.toml's bounds if asked, and `.requirements`; print each change. Raises: LockFailed."""
+    """Renew `.requirements`, and with `upgrade` the bounds of pyproject.toml; print each change. Raises: LockFailed."""
     before = PROJECT.read_text("utf-8")
     with TemporaryDirectory() as name:
         folder = Path(name)

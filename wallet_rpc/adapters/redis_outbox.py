@@ -139,7 +139,7 @@ class RedisOutbox:
         return ShardDepth(scheduled=scheduled, ready=ready, in_stream=in_stream)
 
     async def scan(self) -> AsyncIterator[list[OutboxCall]]:
-        """Iterate over all scheduled calls in small groups; one that changes meanwhile may appear twice."""
+        """Iterate over all scheduled calls in small groups; one that changes during the scan may appear twice."""
         for shard in range(SHARDS):
             cursor = None
             while cursor != 0:

@@ -104,7 +104,7 @@ REASONS: Mapping[type[errors.WalletError], Mapping[str, str]] = {
         "session_cannot_permit": "A session cannot sign a permit; the owner has to.",
         "session_cannot_sign": "A session cannot sign messages for the account.",
         "session_expired": "The session's grant has expired.",
-        "session_forgotten": "The session's record was deleted, because nobody signed it in time.",
+        "session_forgotten": "The session's record was deleted, because its owner did not sign it in time.",
         "session_not_found": "The account has no such session.",
         "session_not_on_chain": "The session is not installed, or was uninstalled.",
         "session_registered": "The session is registered already.",

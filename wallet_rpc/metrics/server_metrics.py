@@ -152,7 +152,9 @@ class ServerMetrics:
             waiting.set(store.waiting_commands)
             in_use.set(store.connections_in_use)
             own.flush()
-            planned = time.perf_counter() + SAMPLE_SECONDS  # the loop's own clock stands still while a callback runs
+            planned = (
+                time.perf_counter() + SAMPLE_SECONDS
+            )  # the loop's own clock does not advance while a callback runs
             await asyncio.sleep(SAMPLE_SECONDS)
             lag.add(max(time.perf_counter() - planned, 0.0))
 

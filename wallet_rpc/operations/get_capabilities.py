@@ -26,7 +26,7 @@ class GetCapabilities:
     """An account, and the chains to report on (default: all configured chains)."""
 
     address: NonZeroAddress
-    """Account whose capabilities are asked for; all accounts have the same ones."""
+    """Account whose capabilities are requested; all accounts have the same ones."""
     chain_ids: tuple[ChainId, ...] | None = None
     """Chains to report on. Default: one entry `0x0` for all chains together."""
 

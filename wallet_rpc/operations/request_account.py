@@ -110,7 +110,7 @@ class RequestedAccount:
     id: UUID
     """UUID that distinguishes the account from other accounts of the same signer."""
     counterfactual_info: CounterfactualInfo | None = None
-    """Factory call that deploys the account, if the request asked for it."""
+    """Factory call that deploys the account, if the request includes it."""
     delegation: Address | None = None
     """Implementation that an EIP-7702 account delegates to; absent for an account contract."""
 
