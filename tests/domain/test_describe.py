@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.domain.strategies import any_permissions
 from wallet_rpc import wire
-from wallet_rpc.domain.describe import describe_expiry, describe_permission
+from wallet_rpc.domain.describe import describe_expiry, describe_grant, describe_permission
 from wallet_rpc.domain.permission import Permission
+from wallet_rpc.primitives import Address
 
 TOKEN = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
 SENTENCES: list[tuple[str, Any, str]] = [
@@ -96,3 +97,19 @@ def test_the_end_is_a_date_or_beyond_the_calendar_a_second(deadline: int, words:
 @given(st.integers(0, 2**48 - 1))
 def test_every_deadline_has_a_description(deadline: int) -> None:
     assert describe_expiry(deadline).startswith(("until ", "without "))
+
+
+def test_a_session_is_one_sentence_with_its_key_its_end_and_all_rights() -> None:
+    permissions = wire.decode(
+        tuple[Permission, ...],
+        [
+            {"type": "native-token-transfer", "data": {"allowance": "0x1"}},
+            {"type": "contract-access", "data": {"address": TOKEN}},
+        ],
+    )
+    signer = Address.parse(TOKEN)
+    assert describe_grant(signer, permissions, 1747969653) == (
+        f"The key {signer} may, until 2025-05-23 03:07:33 UTC: send up to 0.000000000000000001 of the native token "
+        f"(1 wei) in all; call every function of contract {TOKEN}."
+    )
+    assert describe_grant(None, (), 0) == "A key may, without end: do nothing."

@@ -76,7 +76,9 @@ FIRST_REJECTED: dict[str, Callable[[int, int], bool]] = {
     "an API key": lambda end, now: not _key(end).is_expired(now),
     "an active API key": lambda end, now: _key(end).is_active(now),
     "a registered session": lambda end, now: _install(end).status(now) is Status.ACTIVE,
-    "a group of sessions": lambda end, now: combine_status([_install(end), _install(1)], now) is Status.ACTIVE,
+    "a group of sessions": lambda end, now: (
+        combine_status(one.status(now) for one in (_install(end), _install(1))) is Status.ACTIVE
+    ),
     "a submission ticket": lambda end, now: not _ticket(end).is_expired(now),
 }
 """Checks that return True while valid; the expiry is the first invalid second."""

@@ -26,7 +26,7 @@ from wallet_rpc.domain.signature import (
     unwrap_erc6492,
 )
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, Data, Hash32
+from wallet_rpc.primitives import Address, Data, Hash32, preview
 
 DEFERRED_ACTION_TYPE = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
 """The EIP-712 type hash."""
@@ -127,12 +127,14 @@ class SignedDeferredAction:
         return Data(self.blob[_BEFORE_OPERATION:])
 
 
-def encode_deferred_authorization(signature: bytes, *, kind: SignerKind = SignerKind.KEY) -> Data:
+def encode_deferred_authorization(
+    signature: bytes, *, kind: SignerKind = SignerKind.KEY, field: str | None = None
+) -> Data:
     """Encode a wallet's signature for a blob: kind (1 byte) | signature, without an ERC-6492 wrapper.
 
     Raises: InvalidParams (signature_malformed) for a malformed wrapper.
     """
-    wrapped = unwrap_erc6492(signature)
+    wrapped = unwrap_erc6492(signature, field=field)
     return prefix_signer_kind(kind, signature if wrapped is None else wrapped.signature)
 
 
@@ -143,15 +145,15 @@ def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
     locator has more than an entity id and the global bit.
     """
     if len(blob) < 37 + _FIXED or blob[0] > 1:
-        raise _malformed_error("flag 00 or 01, nonce, length, locator and deadline", field)
+        raise _malformed_error("flag 00 or 01, nonce, length, locator and deadline", blob, field)
     end = 37 + int.from_bytes(blob[33:37], "big")
     if end < 37 + _FIXED or len(blob) < end + 4:
-        raise _malformed_error("a call and an authorization of the stated lengths", field)
+        raise _malformed_error("a call and an authorization of the stated lengths", blob, field)
     if len(blob) - end - 4 != int.from_bytes(blob[end : end + 4], "big"):
-        raise _malformed_error("an authorization of the stated length", field)
+        raise _malformed_error("an authorization of the stated length", blob, field)
     locator = int.from_bytes(blob[37:58], "big")
     if locator >= 1 << 40 or locator & 0xFF > 1:
-        raise _malformed_error("a locator of 16 zero bytes, an entity id and 00 or 01", field)
+        raise _malformed_error("a locator of 16 zero bytes, an entity id and 00 or 01", blob, field)
     return SignedDeferredAction(
         action=DeferredAction(
             nonce=int.from_bytes(blob[1:33], "big"),
@@ -164,5 +166,6 @@ def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
     )
 
 
-def _malformed_error(expected: str, field: str) -> InvalidParams:
-    return InvalidParams(f"expected a deferred action with {expected}", reason="deferred_action_malformed", field=field)
+def _malformed_error(expected: str, blob: bytes, field: str) -> InvalidParams:
+    text = f"expected a deferred action with {expected}, got {preview('0x' + blob.hex())}"
+    return InvalidParams(text, reason="deferred_action_malformed", field=field)

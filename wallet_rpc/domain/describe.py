@@ -18,7 +18,7 @@ from wallet_rpc.domain.permission import (
     Permission,
     Root,
 )
-from wallet_rpc.primitives import Selector
+from wallet_rpc.primitives import Address, Selector
 
 
 def describe_permission(permission: Permission) -> str:
@@ -43,6 +43,13 @@ def describe_permission(permission: Permission) -> str:
         case _:
             assert_never(permission)
     return text
+
+
+def describe_grant(signer: Address | None, permissions: Sequence[Permission], deadline: int) -> str:
+    """Describe a session in one sentence: its key, its end, and all that it may do."""
+    subject = "A key" if signer is None else f"The key {signer}"
+    rights = "; ".join(describe_permission(each) for each in permissions) or "do nothing"
+    return f"{subject} may, {describe_expiry(deadline)}: {rights}."
 
 
 def describe_expiry(deadline: int) -> str:

@@ -69,6 +69,7 @@ class Erc7715Permission:
 @strict_shape
 class _Native:
     allowance: Wei | None = None
+    allowance_amount: Wei | None = None
     ticker: str | None = None
     justification: str | None = None
     start_time: UnixSeconds | None = None
@@ -79,6 +80,7 @@ class _Token:
     address: Address | None = None
     token_address: Address | None = None
     allowance: Wei | None = None
+    allowance_amount: Wei | None = None
     ticker: str | None = None
     justification: str | None = None
     start_time: UnixSeconds | None = None
@@ -142,12 +144,14 @@ def _translate(requested: Erc7715Permission, now: UnixSeconds, at: str) -> Permi
         case "native-token-transfer" | "native-token-allowance":
             native = decode(_Native, requested.data, at=data)
             _refuse_later_start(native.start_time, now, data)
-            return _native(_read_allowance(requested, native.allowance, at))
+            return _native(_read_allowance(requested, (native.allowance, native.allowance_amount), at))
         case "erc20-token-transfer" | "erc20-token-allowance":
             token = decode(_Token, requested.data, at=data)
             _refuse_later_start(token.start_time, now, data)
             address = _require_one(token.address, token.token_address, f"{data}.address", f"{data}.tokenAddress")
-            allowance = Erc20Allowance(address=address, allowance=_read_allowance(requested, token.allowance, at))
+            allowance = Erc20Allowance(
+                address=address, allowance=_read_allowance(requested, (token.allowance, token.allowance_amount), at)
+            )
             return Erc20TokenTransfer(type="erc20-token-transfer", data=allowance)
         case "gas-limit":
             _refuse_policies(requested, (), at)
@@ -190,10 +194,13 @@ def _calls(data: _Calls, at: str) -> FunctionsOnContract:
     return FunctionsOnContract(type="functions-on-contract", data=named)
 
 
-def _read_allowance(requested: Erc7715Permission, stated: int | None, at: str) -> int:
-    """Read the allowance from `data` or from a policy. Raises: InvalidParams unless it is given exactly once."""
+def _read_allowance(requested: Erc7715Permission, stated: Sequence[int | None], at: str) -> int:
+    """Read the allowance from `data`, under either of its names, or from a policy.
+
+    Raises: InvalidParams unless it is given exactly once.
+    """
     _refuse_policies(requested, ("token-allowance", "gas-limit"), at)
-    allowances = [] if stated is None else [stated]
+    allowances = [each for each in stated if each is not None]
     for index, policy in enumerate(requested.policies):
         if policy.type == "token-allowance":
             allowances.append(decode(_Allowance, policy.data, at=f"{at}.policies[{index}].data").allowance)

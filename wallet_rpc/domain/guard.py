@@ -30,9 +30,9 @@ from wallet_rpc.domain.sdk_values import CompileError, Stage, read_address
 from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Selector
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Selector, UnixSeconds
 
-PRIVILEGED = frozenset(
+GLOBAL_FUNCTIONS = frozenset(
     {
         abi.EXECUTE,
         abi.EXECUTE_BATCH,
@@ -45,13 +45,16 @@ PRIVILEGED = frozenset(
         abi.PERFORM_CREATE,
         abi.UPGRADE_TO_AND_CALL,
         abi.UPDATE_FALLBACK_SIGNER_DATA,
-        abi.VALIDATE_USER_OP,
-        abi.INITIALIZE,
-        abi.INITIALIZE_WITH_VALIDATION,
-        abi.SDK_INSTALL_EXECUTION,
-        abi.SDK_UNINSTALL_EXECUTION,
     }
 )
+"""The functions of the account that a root session may call. Source: ModularAccountBase."""
+PRIVILEGED = GLOBAL_FUNCTIONS | {
+    abi.VALIDATE_USER_OP,
+    abi.INITIALIZE,
+    abi.INITIALIZE_WITH_VALIDATION,
+    abi.SDK_INSTALL_EXECUTION,
+    abi.SDK_UNINSTALL_EXECUTION,
+}
 """The functions by which an account changes itself or acts without limits. Source: ModularAccountBase and the
 semi-modular accounts. The last two are wrong selectors of the SDK, rejected because the SDK rejects them."""
 MODULE_WRITES = frozenset(
@@ -177,8 +180,13 @@ def _check_deadline(terms: SessionTerms, path: str) -> None:
     if terms.deadline > LAST_SECOND:
         text = f"expected seconds, at most {LAST_SECOND}, got {terms.deadline}"
         raise _rejection("deadline_too_late", path, text)
-    if 0 < terms.deadline < terms.now:
-        raise _rejection("expired", path, f"expected a time from {terms.now} on, got {terms.deadline}")
+    check_end(terms.deadline, now=terms.now, path=path)
+
+
+def check_end(deadline: UnixSeconds, *, now: UnixSeconds, path: str) -> None:
+    """Check that a deadline, 0 for none, has not passed. Raises: InvalidParams (expired), with the field's path."""
+    if 0 < deadline < now:
+        raise _rejection("expired", path, f"expected a time from {now} on, got {deadline}")
 
 
 def _check_list(permissions: Sequence[Permission], path: str) -> None:

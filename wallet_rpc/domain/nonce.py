@@ -22,8 +22,11 @@ OWNER_ENTITY = EntityId(0)
 """The entity id of the owner's (fallback) validation."""
 FIRST_SESSION_ENTITY = EntityId(1)
 """The first entity id of a session; 0 is the owner's."""
+MAX_ENTITY_ID = EntityId((1 << 32) - 2)
+"""The last entity id that a validation can have; 2**32 - 1 means "called directly" to the account contract."""
 _GLOBAL = 1
 _DEFERRED = 2
+_DIRECT_CALL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,20 @@ def owner_nonce_key(parallel_key: int = 0) -> NonceKey:
 def split_nonce(nonce: int) -> tuple[NonceKey, int]:
     """Split a 256-bit nonce into its key and its sequence. Raises: ValueError as `NonceKey.parse` does."""
     return NonceKey.parse(nonce >> 64), nonce & 0xFFFFFFFFFFFFFFFF
+
+
+def session_entity(nonce: int) -> EntityId | None:
+    """Return the entity id of the validation that any 256-bit nonce names, 0 for the owner's.
+
+    None for a direct call, whose key has an address in place of the entity id. The account ignores all other options.
+    """
+    key = nonce >> 64
+    return None if key & _DIRECT_CALL else EntityId(key >> 8 & 0xFFFFFFFF)
+
+
+def is_deferred(nonce: int) -> bool:
+    """Return True if the signature of an operation with any 256-bit nonce carries a deferred action."""
+    return bool(nonce >> 64 & _DEFERRED)
 
 
 def find_free_entity_id(is_used: Callable[[EntityId], bool], *, start: int = 1) -> EntityId:

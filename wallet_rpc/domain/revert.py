@@ -21,6 +21,8 @@ from wallet_rpc.domain.abi import keccak, selector_of
 from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 from wallet_rpc.primitives import Address, Selector
 
+MAX_REVERT_BYTES = 2048
+"""Maximum length of reported revert data in bytes. Source: EntryPoint v0.7, REVERT_REASON_MAX_LEN."""
 _DEEPEST = 8
 """Maximum number of unwrapped errors; the supported contracts nest fewer."""
 _LONGEST = 256
@@ -184,6 +186,11 @@ class Explanation:
 
     causes: tuple[Cause, ...]
     """The errors from the outside in: the entry point's, the account's, the module's."""
+
+    @classmethod
+    def of_entry_point(cls, message: str) -> Explanation:
+        """Return the explanation of a message of the entry point, such as `AA22`, whose revert data is not known."""
+        return cls((Cause("FailedOp", (0, message)),))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -34,6 +34,11 @@ class ValidationData:
         """True if the validation is installed; a session of wallet-rpc always has the user operation flag."""
         return self.flags != 0 or bool(self.selectors)
 
+    @property
+    def is_global(self) -> bool:
+        """True if the validation applies to every function of the account (root)."""
+        return bool(self.flags & 4)
+
 
 NOT_INSTALLED = ValidationData(flags=0, validation_hooks=(), execution_hooks=(), selectors=())
 """The validation data of an account without code, for every entity id."""

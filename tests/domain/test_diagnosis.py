@@ -1,14 +1,28 @@
-"""Tests of the mapping from revert data to the permission that did not cover the operation."""
+"""Tests of the mapping from revert data to the reason, the permission and the call of a session's denial."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from eth_abi.abi import encode
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.domain.denied import (
+    CONTRACT,
+    LIMITS,
+    OTHER,
+    TARGETS,
+    TOKEN,
+    allowlist_reverted,
+    call,
+    decode_permissions,
+    denial,
+    denied_permission,
+    entity_ids,
+    error,
+    hook_reverted,
+    is_allowlist,
+    missing_function,
+)
 from tests.domain.strategies import ACCOUNT, KEY, NOW, deadlines, harmless_permissions
 from wallet_rpc import wire
 from wallet_rpc.domain import abi
@@ -19,7 +33,8 @@ from wallet_rpc.domain.contracts import (
     SINGLE_SIGNER_MODULE,
     TIME_RANGE_MODULE,
 )
-from wallet_rpc.domain.denial import EXPIRY, Attempt, SessionDenial, find_session_denial
+from wallet_rpc.domain.decision.contract_rules import SessionHook
+from wallet_rpc.domain.decision.denials import Denial, Reason
 from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.revert import Explanation, explain
@@ -27,71 +42,6 @@ from wallet_rpc.domain.validation import HookKind, ValidationInstall, module_ent
 from wallet_rpc.domain.validation_install import HALF_ENTITY, SessionTerms
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
-
-TOKEN, CONTRACT, OTHER = "0x" + "a1" * 20, "0x" + "b2" * 20, "0x" + "c3" * 20
-PERMISSIONS: dict[str, Any] = {
-    "native-token-transfer": {"allowance": "0x1"},
-    "erc20-token-transfer": {"address": TOKEN, "allowance": "0x1"},
-    "gas-limit": {"limit": "0x1"},
-    "contract-access": {"address": CONTRACT},
-    "account-functions": {"functions": ["0x12345678"]},
-    "functions-on-all-contracts": {"functions": ["0x12345678"]},
-    "functions-on-contract": {"address": CONTRACT, "functions": ["0x12345678"]},
-    "root": None,
-}
-TARGETS = {"contract-access", "functions-on-all-contracts", "erc20-token-transfer"}
-LIMITS = {"native-token-transfer", "gas-limit"}
-entity_ids = st.integers(1, HALF_ENTITY - 1)
-
-
-def decode_permissions(*kinds: str) -> tuple[Permission, ...]:
-    given = [
-        {"type": kind} if PERMISSIONS[kind] is None else {"type": kind, "data": PERMISSIONS[kind]} for kind in kinds
-    ]
-    return wire.decode(tuple[Permission, ...], given)
-
-
-def error(signature: str, *arguments: Any) -> bytes:
-    types = signature[signature.index("(") + 1 : -1]
-    return abi.selector_of(signature) + encode(types.split(",") if types else [], arguments)
-
-
-def hook_reverted(when: HookKind, module: Address, entity_id: int, inner: bytes) -> Explanation:
-    """Explain a bundler's revert data: a validation hook in the entry point's wrapper, or a bare execution hook."""
-    entity = bytes(module_entity(module, entity_id))
-    if when is HookKind.EXECUTION:
-        return explain(error("PreExecHookReverted(bytes24,bytes)", entity, inner))
-    hook = error("PreUserOpValidationHookReverted(bytes24,bytes)", entity, inner)
-    return explain(error("FailedOpWithRevert(uint256,string,bytes)", 0, "AA23 reverted", hook))
-
-
-def denial(
-    explanation: Explanation,
-    permissions: tuple[Permission, ...] | None,
-    *calls: Call,
-    entity_id: int = 1,
-) -> SessionDenial | None:
-    attempt = Attempt(entity_id=entity_id, permissions=permissions, account=ACCOUNT, calls=calls)
-    return find_session_denial(explanation, attempt)
-
-
-def denied_permission(
-    explanation: Explanation, permissions: tuple[Permission, ...], *, entity_id: int = 1
-) -> str | None:
-    found = denial(explanation, permissions, entity_id=entity_id)
-    return None if found is None else found.permission
-
-
-def call(to: str, data: str = "0x") -> Call:
-    return Call(to=Address.parse(to), data=Data.parse(data))
-
-
-def allowlist_reverted(inner: str = "SelectorNotAllowed()", *, entity_id: int = 1) -> Explanation:
-    return hook_reverted(HookKind.VALIDATION, ALLOWLIST_MODULE, entity_id, error(inner))
-
-
-def is_allowlist(module: Address, hook_entity: int, entity_id: int) -> bool:
-    return (module, hook_entity) == (ALLOWLIST_MODULE, entity_id)
 
 
 def limits(install: ValidationInstall, permissions: tuple[Permission, ...]) -> list[str | None]:
@@ -126,7 +76,7 @@ def test_each_limit_of_a_session_maps_to_its_permission(
 
     install = check_and_compile(permissions, terms)
 
-    assert limits(install, permissions) == ([EXPIRY] if expires else []) + meant
+    assert limits(install, permissions) == ([SessionHook.EXPIRY] if expires else []) + meant
 
 
 @given(st.lists(harmless_permissions, min_size=1, max_size=6), entity_ids, deadlines)
@@ -144,53 +94,62 @@ def test_every_limit_of_every_session_maps_to_a_granted_permission(
 
     kinds = {permission.type for permission in permissions}
     bounding = {"native-token-transfer", "gas-limit", "erc20-token-transfer"}
-    assert set(limits(install, permissions)) == (kinds & bounding) | ({EXPIRY} if deadline else set())
+    assert set(limits(install, permissions)) == (kinds & bounding) | ({SessionHook.EXPIRY} if deadline else set())
 
 
 NOWHERE = "no permission of the session covers that contract"
 LISTED = "the session's permissions are"
-DENIED_CALLS: list[tuple[list[str], list[Call], str | None, str]] = [
-    (["contract-access"], [call(OTHER)], None, f"{NOWHERE}, {Address.parse(OTHER)}; {LISTED}: contract-access"),
-    (["erc20-token-transfer"], [call(OTHER, "0x12345678")], None, f"{NOWHERE}, {Address.parse(OTHER)}"),
-    (["contract-access", "functions-on-contract"], [call(OTHER), call(CONTRACT)], None, f"{NOWHERE}, "),
-    (["contract-access"], [call(CONTRACT), call(TOKEN)], None, f"{NOWHERE}, {Address.parse(TOKEN)}"),
-    (["functions-on-contract"], [call(CONTRACT, "0x12345679")], "functions-on-contract", "denied by the session's "),
-    (["functions-on-contract"], [call(CONTRACT, "0x1234")], "functions-on-contract", "denied by the session's "),
+BY = "denied by the session's permission"
+TRANSFER = "0xa9059cbb" + "00" * 64
+DENIED_CALLS: list[tuple[str, list[str], list[Call], int, str | None, str]] = [
+    ("Address", ["contract-access"], [call(OTHER)], 0, None, f"{NOWHERE}, {Address.parse(OTHER)}; {LISTED}: contract-"),
+    ("Address", ["erc20-token-transfer"], [call(OTHER, "0x12345678")], 0, None, f"{NOWHERE}, {Address.parse(OTHER)}"),
+    ("Address", ["contract-access", "account-functions"], [call(OTHER), call(CONTRACT)], 0, None, f"{NOWHERE}, "),
+    ("Address", ["contract-access"], [call(CONTRACT), call(TOKEN)], 1, None, f"{NOWHERE}, {Address.parse(TOKEN)}"),
+    ("Selector", ["functions-on-contract"], [call(CONTRACT, "0x12345679")], 0, "functions-on-contract", BY),
+    ("NoSelector", ["functions-on-contract"], [call(CONTRACT, "0x1234")], 0, "functions-on-contract", BY),
+    ("NoSelector", ["functions-on-contract"], [call(CONTRACT)], 0, "functions-on-contract", BY),
     (
+        "Selector",
         ["functions-on-contract", "erc20-token-transfer"],
         [call(CONTRACT, "0x12345678ff"), call(TOKEN, "0x23b872dd")],
+        1,
         "erc20-token-transfer",
-        "denied by the session's permission erc20-token-transfer",
+        f"{BY} erc20-token-transfer",
     ),
     (
+        "NoSelector",
         ["functions-on-contract", "erc20-token-transfer"],
-        [call(TOKEN, "0x095ea7b3"), call(TOKEN, "0xa9059cbb"), call(CONTRACT)],
+        [call(TOKEN, TRANSFER), call(CONTRACT)],
+        1,
         "functions-on-contract",
-        "denied by the session's permission functions-on-contract",
+        f"{BY} functions-on-contract",
     ),
     (
+        "Address",
         ["functions-on-all-contracts", "erc20-token-transfer"],
         [call(OTHER, "0x12345678"), call(OTHER, "0x12345679")],
+        1,
         "functions-on-all-contracts",
-        f"denied by the session's permission functions-on-all-contracts: {NOWHERE}, {Address.parse(OTHER)}, with that",
-    ),
-    (
-        ["functions-on-all-contracts", "erc20-token-transfer"],
-        [call(TOKEN, "0x12345678")],
-        "erc20-token-transfer",
-        "denied by the session's permission erc20-token-transfer",
+        f"{BY} functions-on-all-contracts: {NOWHERE}, {Address.parse(OTHER)}, with that",
     ),
 ]
+INNER = {
+    "Address": ("AddressNotAllowed()", Reason.CONTRACT),
+    "Selector": ("SelectorNotAllowed()", Reason.FUNCTION),
+    "NoSelector": ("NoSelectorSpecified()", Reason.FUNCTION),
+}
 
 
-@pytest.mark.parametrize(("kinds", "calls", "permission", "text"), DENIED_CALLS)
+@pytest.mark.parametrize(("inner", "kinds", "calls", "position", "permission", "text"), DENIED_CALLS)
 def test_a_rejection_by_the_allowlist_maps_to_the_permission_of_the_first_rejected_call(
-    kinds: list[str], calls: list[Call], permission: str | None, text: str
+    inner: str, kinds: list[str], calls: list[Call], position: int, permission: str | None, text: str
 ) -> None:
-    found = denial(allowlist_reverted(), decode_permissions(*kinds), *calls)
+    name, reason = INNER[inner]
+    found = denial(allowlist_reverted(name), decode_permissions(*kinds), *calls)
 
     assert found is not None
-    assert found.permission == permission
+    assert (found.reason, found.permission, found.call) == (reason, permission, position)
     assert found.text.startswith(text)
 
 
@@ -202,20 +161,49 @@ def test_short_call_data_meets_a_wildcard_padded_with_zeros() -> None:
     found = denial(allowlist_reverted("AddressNotAllowed()"), wild, call(OTHER, "0x1234"), call(OTHER, "0x12"))
 
     assert found is not None
-    assert found.permission == "functions-on-all-contracts"
-    assert denial(allowlist_reverted("AddressNotAllowed()"), wild, call(OTHER, "0x1234")) is None
+    assert (found.permission, found.call) == ("functions-on-all-contracts", 1)
 
 
-def test_nothing_is_said_of_permissions_or_calls_that_are_not_known() -> None:
-    everywhere = Attempt(entity_id=1, permissions=decode_permissions(*TARGETS), account=ACCOUNT, calls=None)
-
-    assert find_session_denial(allowlist_reverted(), everywhere) is None
-    assert denial(allowlist_reverted(), None, call(OTHER)) is None
-    assert denial(missing_function("12345678"), None, call(OTHER)) is None
+def test_the_error_alone_tells_the_reason_where_the_rules_are_not_known() -> None:
+    somewhere = denial(allowlist_reverted("AddressNotAllowed()"), None, call(OTHER))
     limited = hook_reverted(HookKind.VALIDATION, NATIVE_TOKEN_LIMIT_MODULE, 1 + HALF_ENTITY, error("X()"))
-    assert denial(limited, None) == SessionDenial(
-        text="denied by the session's permission gas-limit", permission="gas-limit"
+    gas = hook_reverted(
+        HookKind.VALIDATION, NATIVE_TOKEN_LIMIT_MODULE, 1 + HALF_ENTITY, error("ExceededNativeTokenLimit()")
     )
+
+    assert somewhere is not None
+    assert (somewhere.reason, somewhere.permission, somewhere.call) == (Reason.CONTRACT, None, None)
+    assert denial(missing_function("12345678"), None, call(OTHER)) == Denial(
+        reason=Reason.ACCOUNT_FUNCTION, text="no permission of the session covers that function of the account"
+    )
+    missing = denial(missing_function(abi.EXECUTE.hex()), None, call(OTHER))
+    assert missing is not None
+    assert missing.reason is Reason.CONTRACT
+    found = denial(gas, None)
+    assert found == Denial(
+        reason=Reason.GAS,
+        text="denied by the session's permission gas-limit",
+        hook=SessionHook.GAS,
+        permission="gas-limit",
+    )
+    unknown = denial(limited, None)
+    assert unknown is not None
+    assert unknown.reason is Reason.MALFORMED
+
+
+def test_the_error_alone_tells_the_reason_where_the_rules_allow_the_calls() -> None:
+    changed_since = denial(allowlist_reverted("AddressNotAllowed()"), decode_permissions(*TARGETS), call(CONTRACT))
+
+    assert changed_since is not None
+    assert (changed_since.reason, changed_since.permission) == (Reason.CONTRACT, None)
+
+
+@pytest.mark.parametrize("found", ["AA22 expired or not due", "AA22"])
+def test_the_entry_point_finds_the_session_expired(found: str) -> None:
+    for explanation in (explain(error("FailedOp(uint256,string)", 0, found)), Explanation.of_entry_point(found)):
+        expired = denial(explanation, decode_permissions("contract-access"), call(CONTRACT))
+        assert expired is not None
+        assert (expired.reason, expired.permission) == (Reason.EXPIRED, "expiry")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +213,7 @@ def test_nothing_is_said_of_permissions_or_calls_that_are_not_known() -> None:
         (HookKind.VALIDATION, NATIVE_TOKEN_LIMIT_MODULE, HALF_ENTITY, "ExceededNativeTokenLimit()", "gas-limit"),
         (HookKind.EXECUTION, ALLOWLIST_MODULE, HALF_ENTITY, "ExceededTokenLimit()", "erc20-token-transfer"),
         (HookKind.EXECUTION, ALLOWLIST_MODULE, HALF_ENTITY, "InvalidCalldataLength()", "erc20-token-transfer"),
-        (HookKind.VALIDATION, TIME_RANGE_MODULE, 0, "TimeRangeNotValid()", EXPIRY),
+        (HookKind.VALIDATION, TIME_RANGE_MODULE, 0, "TimeRangeNotValid()", SessionHook.EXPIRY),
     ],
 )
 @given(entity_id=entity_ids)
@@ -254,13 +242,8 @@ def test_the_validation_itself_is_no_permission() -> None:
     assert denial(explanation, decode_permissions(*TARGETS), call(OTHER)) is None
 
 
-def missing_function(selector: str) -> Explanation:
-    inner = error("ValidationFunctionMissing(bytes4)", bytes.fromhex(selector))
-    return explain(error("FailedOpWithRevert(uint256,string,bytes)", 0, "AA23 reverted", inner))
-
-
 @pytest.mark.parametrize(
-    ("kinds", "meant"), [(["account-functions"], "account-functions"), (["contract-access"], None), ([], None)]
+    ("kinds", "meant"), [(["account-functions"], "account-functions"), (["contract-access"], None)]
 )
 @pytest.mark.parametrize("selector", ["12345678", abi.EXECUTE_BATCH.hex()])
 def test_a_missing_function_is_about_account_functions_when_some_are_granted(
@@ -272,7 +255,7 @@ def test_a_missing_function_is_about_account_functions_when_some_are_granted(
     assert found is not None
     assert found.permission == meant
     text = "no permission of the session covers that function of the account"
-    assert found.text == (text if meant is None else "denied by the session's permission account-functions")
+    assert found.text.startswith(text if meant is None else "denied by the session's permission account-functions: it ")
 
 
 @pytest.mark.parametrize("selector", [abi.EXECUTE.hex(), abi.EXECUTE_BATCH.hex()])
@@ -280,9 +263,9 @@ def test_a_missing_function_is_about_account_functions_when_some_are_granted(
 def test_a_contract_is_not_covered_by_functions_of_the_account(selector: str, calls: list[Call]) -> None:
     found = denial(missing_function(selector), decode_permissions("account-functions"), *calls)
 
-    assert found == SessionDenial(
-        text=f"{NOWHERE}, {Address.parse(OTHER)}; the session's permissions are: account-functions"
-    )
+    assert found is not None
+    assert (found.reason, found.permission) == (Reason.CONTRACT, None)
+    assert found.text == f"{NOWHERE}, {Address.parse(OTHER)}; the session's permissions are: account-functions"
 
 
 @pytest.mark.parametrize(

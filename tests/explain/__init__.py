@@ -1,0 +1,1 @@
+"""Comparison of the decision engine with the contracts on an EVM."""
