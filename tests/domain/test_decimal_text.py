@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wallet_rpc import wire
 from wallet_rpc.domain.decimal_text import DecimalText
+from wallet_rpc.primitives import preview
 from wallet_rpc.wire import FieldError, InvalidValue, shape
 
 
@@ -33,7 +34,7 @@ def test_everything_else_is_refused_for_the_given_reason(value: Any) -> None:
         wire.validate(Page, {"limit": value})
 
     assert error_info.value.errors == (
-        FieldError(field="limit", text="must be an integer from 1 to 100", reason="pagination"),
+        FieldError(field="limit", text=f"must be an integer from 1 to 100; got {preview(value)}", reason="pagination"),
     )
 
 

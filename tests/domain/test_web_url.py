@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.domain.web_url import is_web_url
+from wallet_rpc.domain.web_url import is_local_url, is_web_url
 
 
 @pytest.mark.parametrize("text", ["http://a", "https://a.example:1/x?y#z", "http://user:pass@a", "http://[::1]:8545"])
@@ -40,3 +40,27 @@ def test_a_port_is_from_1_to_65535(port: int, scheme: str) -> None:
 @given(st.text(), st.sampled_from(["ftp", "ws", "file", ""]))
 def test_no_other_scheme_makes_one(text: str, scheme: str) -> None:
     assert not is_web_url(f"{scheme}://{text}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://localhost:4337", "http://127.0.0.1/v2/key", "http://127.9.9.9", "http://[::1]:1", "HTTP://LOCALHOST"],
+)
+def test_a_plain_url_of_this_machine_is_local(text: str) -> None:
+    assert is_local_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://10.0.0.1",
+        "http://localhost.example",
+        "https://localhost",
+        "http://127.0.0.1.example",
+        "http://",
+        "x",
+        "http://[x",
+    ],
+)
+def test_no_other_url_is_local(text: str) -> None:
+    assert not is_local_url(text)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from wallet_rpc.primitives import validation_error
+from wallet_rpc.primitives import preview, validation_error
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -30,7 +30,8 @@ class DecimalText:
         """Parse a value of a request. Raises: `validation_error`."""
         number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
         if isinstance(number, bool) or not isinstance(number, int) or not self.least <= number <= self.most:
-            raise validation_error(f"must be an integer from {self.least} to {self.most}", reason=self.reason)
+            text = f"must be an integer from {self.least} to {self.most}; got {preview(value)}"
+            raise validation_error(text, reason=self.reason)
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

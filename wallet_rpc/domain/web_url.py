@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 WEB_URL = "a URL starting with http:// or https://, with a host, a port from 1 to 65535 if any, and no spaces"
@@ -42,5 +43,15 @@ def is_web_url(text: object) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_local_url(text: str) -> bool:
+    """Return True for a URL of plain HTTP on this machine, which no proxy of the environment reaches."""
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
         return False
