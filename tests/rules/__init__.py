@@ -1,0 +1,1 @@
+"""Tests of the rules of sessions that the server keeps."""
