@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from wallet_rpc import operations
 from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.errors import Forbidden
-from wallet_rpc.operations import prepare_calls, revoke_token
+from wallet_rpc.operations import catalogue, prepare_calls, revoke_token
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
 from wallet_rpc.operations.operation import Operation
 
@@ -23,7 +24,9 @@ SERVED = (*OPERATIONS, *REST_OPERATIONS)
 def declared_operations() -> list[Operation[Any, Any, Any]]:
     names = [module.name for module in pkgutil.iter_modules(operations.__path__)]
     modules = [importlib.import_module(f"{operations.__name__}.{name}") for name in names]
-    return [module.OPERATION for module in modules if hasattr(module, "OPERATION")]
+    singles = [module.OPERATION for module in modules if hasattr(module, "OPERATION")]
+    several = [module.OPERATIONS for module in modules if hasattr(module, "OPERATIONS") and module is not catalogue]
+    return [*singles, *itertools.chain.from_iterable(several)]
 
 
 def find_differences(served: Sequence[Operation[Any, Any, Any]]) -> list[str]:

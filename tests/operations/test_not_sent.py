@@ -52,12 +52,12 @@ async def test_the_status_of_a_rejected_call_has_the_error_of_the_send(
 ) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [refusal]
-    with pytest.raises(type(refusal)):
+    with pytest.raises(type(refusal)) as sent:
         await wallet.send(prepared, wallet.owner)
     wallet.mempool.drop()
 
     name = call_id_of(prepared)
-    error = {"code": refusal.code, "message": refusal.message, "data": refusal.data}
+    error = {"code": refusal.code, "message": sent.value.message, "data": sent.value.data}
     assert await status(wallet, name) == (400, error)
 
 

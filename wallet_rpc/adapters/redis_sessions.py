@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pydantic_core import from_json
 
+from wallet_rpc.adapters.redis_deadlines import Deadlines
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_records import decode_record, encode_record, newer_record_error
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, decompress_record, short_id
@@ -38,8 +39,9 @@ return {redis.call('HGET', KEYS[1], 'record'), redis.call('GET', KEYS[2])}
 class RedisSessions:
     """`ports.storage.Sessions` on Redis."""
 
-    def __init__(self, link: Link, *, chain_facts: Link, unsigned: RedisUnsigned) -> None:
+    def __init__(self, link: Link, *, chain_facts: Link, unsigned: RedisUnsigned, deadlines: Deadlines) -> None:
         """Create the storage; `chain_facts` is the link for an account's facts that all organisations share."""
+        self._deadlines = deadlines
         self._link = link
         self._chain_facts = chain_facts
         self._unsigned = unsigned
@@ -59,7 +61,7 @@ class RedisSessions:
         return self._chain_facts.key(account_tag(account, chain_id), "end", str(entity_id))
 
     async def activate(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
-        """Write the record of an active session, replacing an older one; it is deleted at `forget_at` (None: never).
+        """Write the record of an active session, replacing an older one; Redis deletes it at `forget_at` (None: never).
 
         An unsigned session has a separate key that is read only if there is no active session. So a session's state
         never goes back.
@@ -67,7 +69,7 @@ class RedisSessions:
         names = session.account, session.chain_id, session.id
         indexes = self._unsigned.index_keys(session.account, session.chain_id)
         keys = [self.session_key(*names), self._unsigned.session_key(*names), *indexes]
-        forget = "" if forget_at is None else forget_at
+        forget = self._deadlines.deletion(session.chain_id, forget_at)
         text = encode_record(SessionRecord, record_of(session))
         newer_version = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, short_id(session.id))
         if newer_version:
@@ -82,6 +84,9 @@ class RedisSessions:
         if text is None and packed is None:
             return None
         if text is None:
+            now = self._deadlines.now_on(chain_id)
+            if now is not None and await self._unsigned.is_forgotten(*names, now=now):
+                return None
             return session_of(decompress_record(packed), account=account, chain_id=chain_id, session_id=session_id)
         if from_json(text)["version"] == RECORD_VERSION:
             return decode_record(Session, text, version=RECORD_VERSION)
@@ -107,6 +112,5 @@ class RedisSessions:
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
         """Store until `forget_at` that `caller` presented a valid signature of the account's owner."""
-        await self._link.command(
-            "SET", self._unsigned.trust_key(account, chain_id, caller), RECORD_VERSION, "EXAT", forget_at
-        )
+        end = self._deadlines.set_options(forget_at)
+        await self._link.command("SET", self._unsigned.trust_key(account, chain_id, caller), RECORD_VERSION, *end)

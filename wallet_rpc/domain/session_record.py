@@ -62,7 +62,7 @@ def session_of(record: SessionRecord, *, account: Address, chain_id: ChainId, se
         key=record.key.address,
         entity_id=record.entity_id,
         deadline=record.deadline,
-        now=record.created_at,
+        now=0,  # the deadline was checked when the session was created
     )
     install = _compile(record.permissions, terms)
     nonce_key = NonceKey(entity_id=record.entity_id, is_global=install.is_global, is_deferred=True)

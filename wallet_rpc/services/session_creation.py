@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.domain.event import Event, EventType
+from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.domain.guard import check_and_compile, check_grant
 from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY
-from wallet_rpc.domain.permission import Permission, Root
+from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import Session, SessionKey
+from wallet_rpc.domain.rules.rule import SessionRule
 from wallet_rpc.domain.session_record import UnsignedSession
 from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.domain.validation_install import SessionTerms
@@ -20,8 +24,12 @@ from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.audit_log import log_event
-from wallet_rpc.services.entity_ids import write_with_free_entity
-from wallet_rpc.services.unsigned_sessions import choose_deletion, claim_unsigned
+from wallet_rpc.services.entity_ids import FreeEntity, write_with_free_entity
+from wallet_rpc.services.events import publish
+from wallet_rpc.services.grant_review import WarningPolicy, review_grant
+from wallet_rpc.services.rule_changes import create_rules
+from wallet_rpc.services.session_stops import record_creation
+from wallet_rpc.services.unsigned_sessions import choose_deletion, claim_unsigned, find_record_end, index_session
 from wallet_rpc.wire import shape
 
 
@@ -37,6 +45,10 @@ class NewSession:
     """The last valid second; 0: no expiry."""
     deadline_at: str = "expirySec"
     """The name of the request's field that holds the deadline."""
+    rules: tuple[SessionRule, ...] = ()
+    """Rules that this server keeps; their parts agree."""
+    tags: tuple[str, ...] = ()
+    wants_warnings: bool = True
 
 
 @shape
@@ -101,59 +113,106 @@ class SignTypedData:
         )
 
 
-async def create_unsigned_session(ports: Ports, new: NewSession) -> Session:
-    """Check the requested grant, and store the session with an unused entity id. Nothing is sent to the chain.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedGrant:
+    """A created session, and the warnings about its grant if they were requested."""
 
-    Raises: InvalidParams for a grant that is not allowed and for an account without sessions; UnsupportedChain;
-    LimitExceeded for too many unsigned sessions, and when no entity id is left.
+    session: Session
+    warnings: tuple[GrantWarning, ...] | None
+
+
+async def create_unsigned_session(ports: Ports, new: NewSession) -> CreatedGrant:
+    """Check the requested grant, try it on the chain, and store the session with an unused entity id.
+
+    Nothing is sent to the chain. Raises: InvalidParams for a grant that is not allowed or cannot be installed, and for
+    an account without sessions; UnsupportedChain; LimitExceeded for too many unsigned sessions, and when no entity id
+    is left.
     """
     chain = chain_of(ports, new.chain_id)
-    is_global = any(isinstance(permission, Root) for permission in new.permissions)
     terms = SessionTerms(
         account=new.account,
         key=new.key.address,
         entity_id=FIRST_SESSION_ENTITY,
         deadline=new.deadline,
-        now=ports.clock.now(),
+        now=ports.now_on(chain.chain_id),
     )
     check_grant(new.permissions, terms, deadline_at=new.deadline_at)  # before an id is reserved for it
-    unsigned = UnsignedSession(
+    unsigned = _build_unsigned(ports, new)
+
+    def compile_install(entity_id: EntityId) -> ValidationInstall:
+        return check_and_compile(new.permissions, replace(terms, entity_id=entity_id), deadline_at=new.deadline_at)
+
+    try:
+        _, refused = await asyncio.gather(claim_unsigned(ports, unsigned), ports.store.grant_policy.refused_warnings())
+        policy = WarningPolicy(refused=refused, is_reported=new.wants_warnings, deadline_at=new.deadline_at)
+        review = await review_grant(ports, chain, unsigned, policy)
+        found = await write_with_free_entity(
+            ports, chain, unsigned, has_code=review.has_code, compile_install=compile_install
+        )
+        warnings = review.finish(found.trial, policy)
+    except WalletError:
+        await ports.store.unsigned_sessions.release(unsigned)
+        raise
+    session = _build_session(unsigned, found)
+    facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
+    await asyncio.gather(
+        index_session(ports, session, forget_at=unsigned.forget_at, tags=new.tags),
+        record_creation(ports, session, forget_at=_choose_end(ports, unsigned)),
+        log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x()),
+        create_rules(ports, session, new.rules, unsigned_until=unsigned.forget_at),
+        publish(ports, _describe_creation(unsigned)),  # a caller without an answer knows of no session
+    )
+    return CreatedGrant(session=session, warnings=warnings if new.wants_warnings else None)
+
+
+def _build_unsigned(ports: Ports, new: NewSession) -> UnsignedSession:
+    """Build the record of a new session, with a new id."""
+    return UnsignedSession(
         account=new.account,
-        chain_id=chain.chain_id,
+        chain_id=new.chain_id,
         id=SessionId(ports.entropy.random_bytes(16)),
         caller=ports.caller.holder,
         holder=ports.caller.holder_digest,
         key=new.key,
         permissions=new.permissions,
         deadline=new.deadline,
-        created_at=terms.now,
-        forget_at=choose_deletion(ports, new.deadline),
+        created_at=ports.clock.now(),
+        forget_at=choose_deletion(ports, new.chain_id, new.deadline),
     )
-    await claim_unsigned(ports, unsigned)
-    try:
-        entity_id, nonce = await write_with_free_entity(ports, chain, unsigned, is_global=is_global)
-        install = check_and_compile(new.permissions, replace(terms, entity_id=entity_id), deadline_at=new.deadline_at)
-    except WalletError:
-        await ports.store.unsigned_sessions.release(unsigned)
-        raise
-    session = _build_session(unsigned, install, entity_id, nonce)
-    facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
-    await log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
-    return session
 
 
-def _build_session(unsigned: UnsignedSession, install: ValidationInstall, entity_id: EntityId, nonce: int) -> Session:
+def _choose_end(ports: Ports, unsigned: UnsignedSession) -> UnixSeconds | None:
+    """Return the time until which the creator is recorded: the session's end, unless callers without a key may fill it.
+
+    The owner's signature may be presented until then, also after the unsigned session was deleted.
+    """
+    return unsigned.forget_at if ports.caller.is_anonymous else find_record_end(unsigned.deadline)
+
+
+def _describe_creation(unsigned: UnsignedSession) -> Event:
+    return Event(
+        type=EventType.SESSION_CREATED,
+        time=unsigned.created_at,
+        account=unsigned.account,
+        chain_id=unsigned.chain_id,
+        session_id=unsigned.id,
+        data={"key": unsigned.key.address.hex0x()},
+    )
+
+
+def _build_session(unsigned: UnsignedSession, found: FreeEntity) -> Session:
     """Build the session of an unsigned one that got an entity id, with the nonce of its installation."""
+    install = found.install
     return Session(
         id=unsigned.id,
         account=unsigned.account,
         chain_id=unsigned.chain_id,
         key=unsigned.key,
         permissions=unsigned.permissions,
-        entity_id=entity_id,
+        entity_id=EntityId(install.entity_id),
         is_global=install.is_global,
         has_execution_hooks=install.has_execution_hooks,
-        nonce=nonce,
+        nonce=found.nonce,
         deadline=unsigned.deadline,
         call=install.call_data,
         created_at=unsigned.created_at,

@@ -113,7 +113,7 @@ async def _verify_install(ports: Ports, request: InstallRequest, account: Addres
         _disagree(f"expected a grant for account {account} on chain {chain.chain_id}, as in the session, got another")
     if session.key.address != key:
         _disagree(f"expected {session.key.address}, the session's key, as sessionAddress, got {key}")
-    if session.deadline != 0 and session.deadline <= ports.clock.now():
+    if session.deadline != 0 and session.deadline <= ports.now_on(chain.chain_id):
         raise InvalidParams("the grant has expired", reason="expiry_out_of_range")
     if await ports.store.sessions.is_revoked(account, chain.chain_id, session.entity_id):
         raise InvalidParams(
