@@ -162,6 +162,16 @@ async def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
         assert (server.connections, server.requests) == (3, 3)
 
 
+async def test_a_client_that_is_closed_sends_nothing() -> None:
+    async with serve(response(b"[]")) as server:
+        async with HttpClient() as http:
+            pass
+        with pytest.raises(PostFailed) as error_info:
+            await post(http, server.url)
+        assert not error_info.value.sent
+        assert server.connections == 0
+
+
 async def test_requests_share_a_connection() -> None:
     async with serve(response(b"[]"), keeps=True) as server, HttpClient() as http:
         for _ in range(3):
