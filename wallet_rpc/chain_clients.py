@@ -26,7 +26,7 @@ from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.payer_opening import RelayerOptions
-from wallet_rpc.ports import ChainPorts, Paymaster
+from wallet_rpc.ports import ChainClock, ChainPorts, Paymaster
 
 POOLS = ("node", "bundler", "paymaster", "probes")
 """The connection pools of a chain: requests that wait for one upstream delay neither other requests nor probes."""
@@ -111,12 +111,12 @@ def build_chain_clients(
     pools: Mapping[str, PostClient] = MappingProxyType({}),
     relayer_options: RelayerOptions | None = None,
     sponsor: Sponsor | None = None,
+    clock: ChainClock | None = None,
 ) -> ChainClients:
     """Build the adapters of one chain, with a relayer if there is a key for one.
 
-    `pools` has HTTP clients for some of `POOLS`, which replace `http`.
-    With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
-    are not configured go to the paymaster service.
+    `pools` has HTTP clients for some of `POOLS`, which replace `http`. `clock` is the chain's own, if it has one. With
+    a sponsor, configured policies apply to the verifying paymaster and to the paymaster service, which gets all others.
     """
     chain_id, confirmations = setting.chain_id, setting.confirmations
     node_rpc = build_rpc(pools.get("node", http), setting.node_urls, part="node")
@@ -129,11 +129,10 @@ def build_chain_clients(
         rpcs["paymaster"] = build_rpc(pools.get("paymaster", http), [setting.paymaster_url], part="paymaster")
         paymaster = HttpPaymaster(rpcs["paymaster"], chain_id)
     if sponsor is not None:
-        clock = sponsor.clock
-        outcomes = OutcomeReader(node, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
-        address = setting.verifying_paymaster
+        now = clock or sponsor.clock
+        outcomes = OutcomeReader(node, node=node_rpc, bundler=bundler_rpc, clock=now, confirmations=confirmations)
         paymaster = build_policy_paymaster(
-            sponsor, outcomes, chain=node, chain_id=chain_id, address=address, service=paymaster
+            sponsor, outcomes, chain=node, chain_id=chain_id, address=setting.verifying_paymaster, service=paymaster
         )
     ports = ChainPorts(
         chain_id=chain_id,
@@ -144,6 +143,7 @@ def build_chain_clients(
         relayer=None if relayer_options is None else _build_relayer(relayer_options, node_rpc, node, chain_id),
         verifying_paymaster=setting.verifying_paymaster,
         single_bundlers=tuple(map(HttpBundler, bundler_rpc.servers)) if len(setting.bundlers) > 1 else (),
+        clock=clock,
     )
     return ChainClients(
         ports=ports,

@@ -17,8 +17,9 @@ from wallet_rpc.devchain import computation
 from wallet_rpc.devchain.chain_state import ChainState, Value, balance_key, code_key, slot_key
 from wallet_rpc.devchain.computation import MAX_INIT_CODE_BYTES, Computation
 from wallet_rpc.devchain.evm import CallFrame, ExecutionResult, MessageCall, run_call
-from wallet_rpc.devchain.execution import ChainConfig, block_context
+from wallet_rpc.devchain.execution import block_context
 from wallet_rpc.devchain.journal import Journal
+from wallet_rpc.devchain.ledger import BlockValues
 from wallet_rpc.devchain.program import MAX_STACK
 
 GAS = 100_000
@@ -47,13 +48,19 @@ def frames(root: CallFrame) -> list[tuple[Any, ...]]:
 def run(machine: type[Any], codes: dict[bytes, bytes], gas: int, data: bytes = b"") -> tuple[Any, ...]:
     """Run the first account's code, and return everything that can be observed of the run."""
     state = ChainState()
-    values: dict[bytes, Value] = {code_key(address): code for address, code in codes.items()}
+    written: dict[bytes, Value] = {code_key(address): code for address, code in codes.items()}
     delegations = {DELEGATED: SECOND, TO_PRECOMPILE: (2).to_bytes(20)}
-    values |= {code_key(account): b"\xef\x01\x00" + to for account, to in delegations.items()}
-    values |= {balance_key(ALICE.address): 10**18, balance_key(FIRST): 5, slot_key(FIRST, 7): 1, slot_key(SECOND, 0): 9}
-    state.commit(values, bytes(32))
+    written |= {code_key(account): b"\xef\x01\x00" + to for account, to in delegations.items()}
+    written |= {
+        balance_key(ALICE.address): 10**18,
+        balance_key(FIRST): 5,
+        slot_key(FIRST, 7): 1,
+        slot_key(SECOND, 0): 9,
+    }
+    state.commit(written, bytes(32))
     journal = Journal(state, 0)
-    context = block_context(ChainConfig(), 12, 1_800_000_000, [])
+    values = BlockValues(timestamp=1_800_000_000, gas_limit=60_000_000, base_fee=10**9)
+    context = block_context(31337, 12, values, [])
     call = MessageCall(sender=ALICE.address, to=FIRST, data=data, value=3, gas=BASE + 40 * len(data) + gas, gas_price=9)
     done: ExecutionResult = run_call(journal, context, call, machine)
     result = (done.success, done.output, done.gas_used, done.gas_refunded, done.logs, done.error)

@@ -247,6 +247,8 @@ def test_fee_histories_are_alike(pair: Pair, params: list[Any]) -> None:
         [("evm_increaseTime", "0x3e8"), ("evm_mine",)],
         [("evm_setNextBlockTimestamp", "soon"), ("anvil_mine", "0x2", "0x64")],
         [("evm_setNextBlockTimestamp", "soon"), ("evm_mine",), ("anvil_mine", "0x1", "0x64")],
+        [("evm_setTime", "soon"), ("evm_mine",), ("anvil_mine", "0x1", "0x64")],
+        [("evm_setNextBlockTimestamp", "soon"), ("anvil_setTime", "soon"), ("anvil_mine", "0x2", "0x64")],
         [("evm_mine", {"timestamp": "soon", "blocks": 3})],
         [("evm_mine", {"timestamp": None, "blocks": None})],
         [("evm_mine", None)],

@@ -176,7 +176,13 @@ def test_a_range_of_logs_beyond_the_chain_is_answered(node: Node) -> None:
         node.rpc("eth_getBalance", SINK_TEXT, hex(past.height + 1))
 
 
-_FORMAT_1 = """
+_FORMAT_2 = """
+ALTER TABLE snapshots DROP COLUMN node;
+DELETE FROM facts WHERE name = 'node';
+UPDATE facts SET value = replace(value, 'format 3', 'format 2') WHERE name = 'identity';
+"""
+"""Changes a file to the second format, which had no settings of the node."""
+_BLOCKS_OF_FORMAT_1 = """
 ALTER TABLE blocks RENAME TO new_blocks;
 CREATE TABLE blocks (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 INSERT INTO blocks SELECT number, body FROM new_blocks;
@@ -185,10 +191,12 @@ DROP TABLE hashes;
 DROP INDEX changes_by_key;
 UPDATE facts SET value = replace(value, 'format 2', 'format 1') WHERE name = 'identity';
 """
+_FORMAT_1 = f"{_FORMAT_2}{_BLOCKS_OF_FORMAT_1}"
 """Changes a file to the first format, which wallet-rpc 0.1.0 and commit 160951a write."""
 
 
-def test_a_file_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", [_FORMAT_1, _FORMAT_2])
+def test_a_file_of_an_earlier_format_is_upgraded(tmp_path: Path, script: str) -> None:
     node = open_node(tmp_path)
     past = Past(node)
     node.rpc("anvil_mine", "0x5")
@@ -196,7 +204,7 @@ def test_a_file_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
     snapshot = node.rpc("evm_snapshot")
     node.dev.chain.close()
     with sqlite3.connect(tmp_path / FILE_NAME) as old:
-        old.executescript(_FORMAT_1)
+        old.executescript(script)
     old.close()
 
     for _ in range(2):

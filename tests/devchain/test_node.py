@@ -87,7 +87,11 @@ def test_time_moves_as_requested(node: Node) -> None:
     assert GENESIS_TIME + 5100 <= now() < GENESIS_TIME + 5130
     node.rpc("hardhat_mine", 3, 60)
     assert GENESIS_TIME + 5280 <= now() < GENESIS_TIME + 5320  # the first block is an interval later too
-    assert failure(node, "evm_setNextBlockTimestamp", 5).code == -32602
+    assert node.rpc("evm_setTime", 1000 * (now() + 500)) - 500 in range(-30, 1)  # in milliseconds
+    earlier = now()
+    node.rpc("evm_mine")
+    assert now() - earlier in range(500, 530)
+    assert failure(node, "evm_setNextBlockTimestamp", 5).code == failure(node, "anvil_setTime", 5).code == -32602
     assert failure(node, "anvil_mine", 10**9).code == -32602
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.devchain.sample import ALICE, SINK, Node
 from wallet_rpc.devchain.config import DevChainConfig
-from wallet_rpc.devchain.process import ChainFailed, ChainProcess
+from wallet_rpc.devchain.process import ChainFailed, ChainProcess, spawn_workers
 from wallet_rpc.devchain.sqlite_store import FILE_NAME, SqliteStore, UnusableFolder
 from wallet_rpc.devchain.supervisor import ChainSupervisor
 from wallet_rpc.errors import MethodNotFound, Unavailable
@@ -111,6 +111,7 @@ async def test_restarted_chain_is_as_it_was(tmp_path: Path) -> None:
     await chain.stop()
     chain = await ChainProcess.start(config)
     try:
+        assert 995 <= chain.now() - time.time() <= 1000, "the time is known before the first request"
         assert [await rpc(chain, method, *params) for method, params in reads] == before
         assert await rpc(chain, "evm_revert", snapshot) is True
         assert await rpc(chain, "eth_getBalance", SINK_TEXT) == "0x5"
@@ -277,3 +278,20 @@ async def test_snapshot_is_kept_in_the_folder(tmp_path: Path) -> None:
     assert node.rpc("eth_getBalance", SINK_TEXT) == "0x1"
     assert node.rpc("evm_snapshot") == "0x3"
     node.dev.chain.close()
+
+
+async def test_a_chain_takes_a_process_that_was_started_before_it() -> None:
+    async with spawn_workers(1) as (worker,):
+        chain = await ChainProcess.start(DevChainConfig(), process=worker)
+        assert chain.pid == worker.pid
+        assert await rpc(chain, "eth_chainId") == "0x7a69"
+        await chain.stop()
+
+    assert worker.returncode == 0
+
+
+async def test_processes_that_no_chain_takes_are_killed() -> None:
+    async with spawn_workers(2) as workers:
+        assert [worker.returncode for worker in workers] == [None, None]
+
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL] * 2

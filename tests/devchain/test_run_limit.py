@@ -14,7 +14,7 @@ import pytest
 
 from tests.devchain.asking import CODE_ADDRESS, failure, set_code
 from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, SINK, Actor, Node, on_wire
-from tests.devchain.test_worker import read_answers
+from tests.devchain.test_worker import read_answers, without_times
 from wallet_rpc.devchain import worker
 from wallet_rpc.devchain.config import FRAME_HEADER, DevChainConfig
 from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
@@ -190,23 +190,29 @@ def test_reads_are_answered_while_many_blocks_are_mined() -> None:
     os.close(writing)
     with os.fdopen(reading, "rb", buffering=0) as source:
         worker._serve(DevChainConfig(), source, sink)
-    _, *answers = read_answers(sink)
+    _, *answers = without_times(read_answers(sink))
     assert [number for number, _ in answers] == [1, 0]
     assert json.loads(answers[0][1])["result"] == "0x1"  # after the first block
 
 
 def test_methods_that_change_state_or_run_code_are_no_reads() -> None:
     names = {operation.name for operation in OPERATIONS}
-    changing = {name for name in names if name.startswith(("evm_", "anvil_", "hardhat_", "pm_"))}
+    changing = {name for name in names if name.startswith(("evm_", "anvil_", "hardhat_", "pm_", "dev_"))}
+    subscribing = {"eth_subscribe", "eth_unsubscribe"}
     running = {
+        "debug_traceCall",
+        "debug_traceTransaction",
         "eth_call",
+        "eth_createAccessList",
         "eth_estimateGas",
         "eth_estimateUserOperationGas",
         "eth_sendRawTransaction",
         "eth_sendTransaction",
+        "eth_sendUnsignedTransaction",
         "eth_sendUserOperation",
+        "eth_simulateV1",
     }
-    assert names - changing - running == READ_METHODS
+    assert names - changing - running - subscribing == READ_METHODS
 
 
 @pytest.mark.parametrize("target", [3, 0xFFFE])

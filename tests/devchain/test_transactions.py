@@ -93,7 +93,6 @@ def test_reverted_transaction_is_mined_and_costs_gas(node: Node) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"nonce": 1}, "nonce too high"),
         ({"chainId": 1}, "invalid chain id for signer: have 1 want 31337"),
         ({"value": 10**30}, "insufficient funds for gas * price + value"),
         ({"maxFeePerGas": 10**9 - 1, "maxPriorityFeePerGas": 0}, "max fee per gas less than block base fee"),
@@ -133,7 +132,9 @@ def test_development_account_sends_unsigned(node: Node) -> None:
     assert node.receipt(identity)["gasUsed"] == "0x5208"
     legacy = {"from": ALICE_TEXT, "to": SINK_TEXT, "gasPrice": hex(FEE), "gas": "0x5208"}
     assert node.receipt(node.rpc("eth_sendTransaction", legacy))["type"] == "0x0"
-    assert failure(node, "eth_sendTransaction", {"from": SINK_TEXT, "to": SINK_TEXT}).message == "unknown account"
+    assert failure(node, "eth_sendTransaction", {"from": SINK_TEXT, "to": SINK_TEXT}).message.startswith(
+        "unknown account"
+    )
     assert failure(node, "eth_sendTransaction", {"to": SINK_TEXT}).code == -32602
 
 

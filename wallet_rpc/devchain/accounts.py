@@ -6,11 +6,14 @@ Their keys come from the public mnemonic that anvil and hardhat also use: never 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac
+from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 
+from wallet_rpc import __version__
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.chain_state import Value, balance_key, slot_key
 from wallet_rpc.domain import abi
@@ -85,6 +88,17 @@ def test_token_values() -> dict[bytes, Value]:
         balance_slot = abi.keccak(abi.address(account.address) + abi.uint(_BALANCES_SLOT))
         values[slot_key(dev_constants.TEST_TOKEN, int.from_bytes(balance_slot))] = BALANCE
     return values
+
+
+def describe_development(chain_ids: Sequence[int], *, key: str | None) -> dict[str, Any]:
+    """Return the facts about a development server that programs read: chains, API key, accounts and test token."""
+    return {
+        "version": __version__,
+        "chainIds": list(chain_ids),
+        "apiKey": key,
+        "accounts": [{"address": one.address.hex0x(), "privateKey": f"0x{one.key.hex()}"} for one in ACCOUNTS],
+        "testToken": dev_constants.TEST_TOKEN.hex0x(),
+    }
 
 
 def banner(chain_id: int) -> list[str]:

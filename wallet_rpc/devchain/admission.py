@@ -18,6 +18,7 @@ from wallet_rpc.devchain.computation import MAX_INIT_CODE_BYTES
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import decode_transaction
 from wallet_rpc.devchain.node_errors import NodeRejection
+from wallet_rpc.devchain.sent_transaction import SentTransaction
 from wallet_rpc.domain.gas import floor_gas
 from wallet_rpc.domain.signature import HALF_ORDER
 from wallet_rpc.primitives import Address as ShownAddress
@@ -57,7 +58,7 @@ class BlockEnvironment:
     gas_limit: int
 
 
-def read_transaction(raw: bytes) -> tuple[SignedTransactionAPI, Address]:
+def read_transaction(raw: bytes) -> SentTransaction:
     """Decode a signed transaction and recover its sender. Raises: NodeRejection when it is not one."""
     if raw and raw[0] < _MIN_LEGACY and raw[0] not in TRANSACTION_TYPES:
         raise unsupported_type(raw[0])
@@ -80,7 +81,7 @@ def read_transaction(raw: bytes) -> tuple[SignedTransactionAPI, Address]:
         raise NodeRejection("invalid sender", reason="invalid_transaction") from error
     if transaction.s > HALF_ORDER:
         raise NodeRejection("invalid transaction v, r, s values: s is in the upper half", reason="invalid_transaction")
-    return transaction, sender
+    return SentTransaction(raw, transaction, sender, transaction.hash)
 
 
 def unsupported_type(kind: int) -> NodeRejection:
@@ -119,9 +120,13 @@ def authorities(transaction: SignedTransactionAPI) -> list[Address]:
 
 
 def check_transaction(
-    transaction: SignedTransactionAPI, sender: Address, journal: Journal, environment: BlockEnvironment
+    sent: SentTransaction, journal: Journal, environment: BlockEnvironment, *, allows_gap: bool = False
 ) -> None:
-    """Check that `transaction` can be the sender's next one in a block of `environment`. Raises: NodeRejection."""
+    """Check that the transaction can be the sender's next one in a block of `environment`.
+
+    With `allows_gap` it may also be a later one. Raises: NodeRejection.
+    """
+    transaction, sender = sent.transaction, sent.sender
     chain_id = transaction.chain_id
     if chain_id is not None and chain_id != environment.chain_id:
         raise NodeRejection(
@@ -130,12 +135,12 @@ def check_transaction(
     nonce = journal.get_nonce(sender)
     if transaction.nonce == _MAX_NONCE:
         raise NodeRejection(f"nonce has max value: address {ShownAddress(sender)}, nonce: {nonce}", reason="nonce_max")
-    if transaction.nonce != nonce:
+    if transaction.nonce < nonce or (transaction.nonce > nonce and not allows_gap):
         word = "low" if transaction.nonce < nonce else "high"
         text = f"nonce too {word}: address {ShownAddress(sender)}, tx: {transaction.nonce} state: {nonce}"
         raise NodeRejection(text, reason=f"nonce_too_{word}")
     code = journal.get_code(sender)
-    if code and not code.startswith(_DELEGATION_PREFIX):
+    if code and not code.startswith(_DELEGATION_PREFIX) and not sent.is_impersonated:
         raise NodeRejection(f"sender not an eoa: address {ShownAddress(sender)}", reason="sender_has_code")
     _check_gas(transaction, environment)
     _check_fee(transaction, sender, journal, environment)

@@ -12,6 +12,7 @@ from eth.abc import SignedTransactionAPI
 
 from wallet_rpc.devchain.evm import EventLog
 from wallet_rpc.devchain.ledger import EMPTY_ROOT, NO_REQUESTS, NO_UNCLES, Block, Inclusion, logs_bloom
+from wallet_rpc.devchain.sent_transaction import SentTransaction
 
 JsonValue: TypeAlias = Any
 """A JSON value."""
@@ -23,11 +24,10 @@ def format_data(value: bytes) -> str:
 
 
 def format_block(made: Block, *, full: bool) -> dict[str, JsonValue]:
-    """Format a block, with its transaction as an object when `full`, else as its hash."""
-    inclusion = made.inclusion
-    transactions: list[JsonValue] = []
-    if inclusion is not None:
-        transactions = [format_transaction(made, inclusion) if full else format_data(inclusion.hash)]
+    """Format a block, with its transactions as objects when `full`, else as their hashes."""
+    transactions: list[JsonValue] = [
+        format_transaction(made, inclusion) if full else format_data(inclusion.hash) for inclusion in made.inclusions
+    ]
     return {
         "number": hex(made.number),
         "hash": format_data(made.hash),
@@ -61,21 +61,40 @@ def format_block(made: Block, *, full: bool) -> dict[str, JsonValue]:
 
 def format_transaction(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
     """Format a mined transaction."""
-    signed = inclusion.transaction
-    kind = inclusion.kind
     return {
+        **_transaction_fields(inclusion.transaction, inclusion.kind),
         "hash": format_data(inclusion.hash),
         "blockHash": format_data(made.hash),
         "blockNumber": hex(made.number),
         "blockTimestamp": hex(made.timestamp),
-        "transactionIndex": "0x0",
-        "type": hex(kind),
+        "transactionIndex": hex(inclusion.index),
         "from": format_data(inclusion.sender),
+        "gasPrice": hex(inclusion.gas_price),
+    }
+
+
+def format_pending(sent: SentTransaction, base_fee: int) -> dict[str, JsonValue]:
+    """Format a transaction of the mempool, which is in no block."""
+    transaction = sent.transaction
+    return {
+        **_transaction_fields(transaction, transaction.type_id or 0),
+        "hash": format_data(sent.hash),
+        "blockHash": None,
+        "blockNumber": None,
+        "transactionIndex": None,
+        "from": format_data(sent.sender),
+        "gasPrice": hex(min(transaction.max_fee_per_gas, transaction.max_priority_fee_per_gas + base_fee)),
+    }
+
+
+def _transaction_fields(signed: SignedTransactionAPI, kind: int) -> dict[str, JsonValue]:
+    """Return the fields that the sender chose, and the signature."""
+    return {
+        "type": hex(kind),
         "to": format_data(signed.to) if signed.to else None,
         "nonce": hex(signed.nonce),
         "value": hex(signed.value),
         "gas": hex(signed.gas),
-        "gasPrice": hex(inclusion.gas_price),
         "input": format_data(signed.data),
         "r": hex(signed.r),
         "s": hex(signed.s),
@@ -123,7 +142,7 @@ def format_receipt(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
     signed = inclusion.transaction
     return {
         "transactionHash": format_data(inclusion.hash),
-        "transactionIndex": "0x0",
+        "transactionIndex": hex(inclusion.index),
         "blockHash": format_data(made.hash),
         "blockNumber": hex(made.number),
         "from": format_data(inclusion.sender),
@@ -132,7 +151,7 @@ def format_receipt(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
         "status": "0x1" if inclusion.success else "0x0",
         "type": hex(inclusion.kind),
         "gasUsed": hex(inclusion.gas_used),
-        "cumulativeGasUsed": hex(inclusion.gas_used),
+        "cumulativeGasUsed": hex(inclusion.gas_before + inclusion.gas_used),
         "effectiveGasPrice": hex(inclusion.gas_price),
         "logs": format_logs(made, inclusion),
         "logsBloom": format_data(logs_bloom(inclusion.logs)),
@@ -155,7 +174,7 @@ def format_log(made: Block, inclusion: Inclusion, position: int) -> dict[str, Js
         "blockNumber": hex(made.number),
         "blockTimestamp": hex(made.timestamp),
         "transactionHash": format_data(inclusion.hash),
-        "transactionIndex": "0x0",
-        "logIndex": hex(position),
+        "transactionIndex": hex(inclusion.index),
+        "logIndex": hex(inclusion.logs_before + position),
         "removed": False,
     }

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from eth_typing import Hash32
 
-from wallet_rpc.devchain.ledger import Block, BloomConditions, meets_conditions
+from wallet_rpc.devchain.ledger import Block, BloomConditions, Inclusion, meets_conditions
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.devchain.store import ChainStore
-from wallet_rpc.domain.operation_events import operation_events
+from wallet_rpc.domain.operation_events import OperationEvent, operation_events
 
 RECENT_BLOCKS = 512
 """The maximum number of blocks in memory; more than code can read with BLOCKHASH."""
@@ -50,6 +50,7 @@ class BlockIndex:
     def restore(self, first_number: int, head: Block) -> None:
         """Set the oldest height and the newest block of a stored chain."""
         self._first_number = first_number
+        self._recent.clear()
         self._head = self._recent[head.number] = head
 
     def append(self, block: Block) -> None:
@@ -79,20 +80,20 @@ class BlockIndex:
         block = self._find(identity)
         return block if block is not None and block.hash == identity else None
 
-    def find_by_transaction(self, identity: bytes) -> Block | None:
-        """Return the block that contains the transaction of that hash, or None when there is none."""
+    def find_by_transaction(self, identity: bytes) -> tuple[Block, Inclusion] | None:
+        """Return the transaction of that hash and its block, or None when there is none."""
         block = self._find(identity)
-        if block is None or block.inclusion is None or block.inclusion.hash != identity:
-            return None
-        return block
+        found = None if block is None else block.find_transaction(identity)
+        return None if block is None or found is None else (block, found)
 
-    def find_by_operation(self, identity: bytes) -> Block | None:
-        """Return the block that contains the user operation of that hash, or None when there is none."""
+    def find_by_operation(self, identity: bytes) -> tuple[Block, Inclusion, OperationEvent] | None:
+        """Return the event of the user operation of that hash, its block and transaction, or None without one."""
         block = self._find(identity)
-        if block is None or block.inclusion is None:
-            return None
-        events = operation_events(block.inclusion.logs)
-        return block if any(event.operation_hash == identity for event in events) else None
+        for inclusion in () if block is None else block.inclusions:
+            for event in operation_events(inclusion.logs):
+                if block is not None and event.operation_hash == identity:
+                    return block, inclusion, event
+        return None
 
     def find_by_bloom(self, first: int, last: int, conditions: BloomConditions) -> Iterator[Block]:
         """Iterate over the blocks with logs, from `first` to `last`, whose bloom filter meets the conditions."""

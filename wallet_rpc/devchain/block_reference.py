@@ -49,8 +49,11 @@ def resolve_height(chain: Blockchain, reference: BlockReference | None) -> int |
             raise InvalidParams(f"expected blockNumber or blockHash, got {got}", field="params.block")
 
 
-def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
-    """Resolve a tag or a height like `resolve_height`, without lookups by hash. Raises: InvalidParams."""
+def resolve_tag(chain: Blockchain, tag: BlockTag, *, at: str = "params.block") -> int | None:
+    """Resolve a tag or a height like `resolve_height`, without lookups by hash.
+
+    Raises: InvalidParams, which names the path `at`.
+    """
     if isinstance(tag, int):
         return tag
     match tag.lower():
@@ -63,13 +66,13 @@ def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
     try:
         return parse_quantity(tag, 64)
     except PydanticCustomError:
-        raise InvalidParams(field="params.block", expected="a tag or a hex height", given=tag) from None
+        raise InvalidParams(field=at, expected="a tag or a hex height", given=tag) from None
 
 
 def find_block(chain: Blockchain, tag: BlockTag) -> Block | None:
     """Return the block of a tag or height, or None when it is not stored.
 
-    `pending` selects the block that would be mined now, without transactions.
+    `pending` selects the block that would be mined now.
     """
     number = resolve_tag(chain, tag)
     if number == PENDING_BLOCK:

@@ -8,6 +8,7 @@ from wallet_rpc.devchain.block_reference import BlockReference, BlockTag, find_b
 from wallet_rpc.devchain.chain import PENDING_BLOCK
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.ledger import Block
+from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import BlockNumber, Hash32
 from wallet_rpc.wire import shape
@@ -90,48 +91,49 @@ async def count_transactions_by_number(context: DevChain, request: BlockTagReque
 
 async def get_transaction(context: DevChain, request: HashRequest) -> JsonValue:
     """`eth_getTransactionByHash`."""
-    return _transaction(context.chain.block_by_transaction(request.hash))
+    found = context.chain.find_transaction(request.hash)
+    if found is not None:
+        return answers.format_transaction(*found)
+    sent = context.chain.mempool.find(request.hash)
+    return None if sent is None else answers.format_pending(sent, context.chain.base_fee)
 
 
 async def get_transaction_by_block_hash(context: DevChain, request: BlockHashAndIndex) -> JsonValue:
     """`eth_getTransactionByBlockHashAndIndex`."""
-    return _transaction(context.chain.block_by_hash(request.hash)) if request.index == 0 else None
+    return _transaction(context.chain.block_by_hash(request.hash), request.index)
 
 
 async def get_transaction_by_block_number(context: DevChain, request: BlockTagAndIndex) -> JsonValue:
     """`eth_getTransactionByBlockNumberAndIndex`."""
-    return _transaction(find_block(context.chain, request.block)) if request.index == 0 else None
+    return _transaction(find_block(context.chain, request.block), request.index)
 
 
 async def get_transaction_receipt(context: DevChain, request: HashRequest) -> JsonValue:
     """`eth_getTransactionReceipt`."""
-    found = context.chain.block_by_transaction(request.hash)
-    if found is None or found.inclusion is None:
-        return None
-    return answers.format_receipt(found, found.inclusion)
+    found = context.chain.find_transaction(request.hash)
+    return None if found is None else answers.format_receipt(*found)
 
 
 async def get_block_receipts(context: DevChain, request: BlockReferenceRequest) -> JsonValue:
-    """`eth_getBlockReceipts`."""
-    number = resolve_height(context.chain, request.block)
+    """`eth_getBlockReceipts`: null for an unknown block, also by its hash."""
+    try:
+        number = resolve_height(context.chain, request.block)
+    except UnknownBlock:
+        return None
     if number == PENDING_BLOCK:
         return None
     found = context.chain.head if number is None else context.chain.block(number)
-    if found is None:
-        return None
-    return [] if found.inclusion is None else [answers.format_receipt(found, found.inclusion)]
+    return None if found is None else [answers.format_receipt(found, inclusion) for inclusion in found.inclusions]
 
 
 def _count(block: Block | None) -> JsonValue:
-    if block is None:
-        return None
-    return "0x0" if block.inclusion is None else "0x1"
+    return None if block is None else hex(len(block.inclusions))
 
 
-def _transaction(block: Block | None) -> JsonValue:
-    if block is None or block.inclusion is None:
+def _transaction(block: Block | None, index: int) -> JsonValue:
+    if block is None or index >= len(block.inclusions):
         return None
-    return answers.format_transaction(block, block.inclusion)
+    return answers.format_transaction(block, block.inclusions[index])
 
 
 OPERATIONS = (

@@ -1,4 +1,4 @@
-"""The development bundler (ERC-7769): mines each operation as soon as it is sent, alone in its block.
+"""The development bundler (ERC-7769): sends each operation at once, alone in its transaction.
 
 Each send is one run of a `handleOps` transaction on the newest state. When it reverts, its changes are dropped and the
 entry point's revert becomes the error. Mined operations are looked up from the entry point's events.
@@ -6,36 +6,39 @@ entry point's revert becomes the error. Mined operations are looked up from the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from wallet_rpc.devchain import estimation
 from wallet_rpc.devchain.accounts import DevelopmentAccount
-from wallet_rpc.devchain.chain import Blockchain
-from wallet_rpc.devchain.execution import Override
+from wallet_rpc.devchain.chain import PENDING_BLOCK, Blockchain
+from wallet_rpc.devchain.execution import Execution, Override
 from wallet_rpc.devchain.handle_ops import (
     deposit_slot_number,
     read_handle_ops,
     with_authorization,
 )
+from wallet_rpc.devchain.held_operations import HeldOperation, HeldOperations
 from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.devchain.node_errors import ExecutionTimeout
 from wallet_rpc.devchain.refusal import build_validation_error
 from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.fault import FaultKind
 from wallet_rpc.domain.gas import GasEstimate, floor_gas, max_cost, pre_verification_gas
-from wallet_rpc.domain.operation_events import OperationEvent, operation_events
+from wallet_rpc.domain.operation_events import OperationEvent
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data, user_operation_hash
-from wallet_rpc.errors import ExecutionReverted, Rejected
+from wallet_rpc.errors import ExecutionReverted, Rejected, WalletError
 from wallet_rpc.primitives import Address, Hash32
 
 MAX_VERIFICATION_GAS = 15_000_000
 """The maximum verificationGasLimit of an operation."""
 MAX_TOTAL_GAS = 45_000_000
 """The maximum sum of all gas limits of an operation."""
+_OPERATION_FAULTS = (FaultKind.DROP_OPERATIONS, FaultKind.DELAY_OPERATIONS, FaultKind.REORDER_OPERATIONS)
 _ENTRY_POINT_GAS = 150_000
 """The transaction's gas beyond the limits of its operation."""
 
@@ -55,6 +58,8 @@ class DevBundler:
     def __init__(self, chain: Blockchain, account: DevelopmentAccount) -> None:
         self._chain = chain
         self._account = account
+        self.held = HeldOperations()
+        """The operations that a test has the bundler keep back."""
 
     def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasEstimate:
         """Estimate limits with which `op` succeeds.
@@ -69,24 +74,52 @@ class DevBundler:
             )
 
     def send(self, op: UserOperation) -> Hash32:
-        """Mine `op` and return its hash. Raises: ValidationReverted and its kinds; Rejected when a precheck fails."""
+        """Send `op` and return its hash; with automatic mining it is mined then, unless a test has asked for a fault.
+
+        Raises: ValidationReverted and its kinds; Rejected when a precheck fails, and for an operation that is held.
+        """
+        identity = user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT)
+        if self.held.find(identity) is not None:
+            raise Rejected("already known", reason="already_known")
+        execution = self._run(op)
+        self.held.forget(op)
+        fault = self._chain.faults.take(lambda one: one.kind in _OPERATION_FAULTS)
+        if fault is None:
+            self._chain.include(execution)
+        elif fault.kind is not FaultKind.DROP_OPERATIONS:
+            self.held.add(op, identity, fault)
+            if fault.kind is FaultKind.REORDER_OPERATIONS and fault.remaining == 0:
+                self.include(self.held.take_of(fault.id))
+        return identity
+
+    def release(self) -> None:
+        """Include the operations whose time has come; it ends the fault that collects them, too."""
+        ended = self.held.take_ended()
+        for one in ended:
+            if one.fault.kind is FaultKind.REORDER_OPERATIONS:
+                self._chain.faults.clear(one.fault.id)
+        self.include(ended)
+
+    def include(self, operations: Iterable[HeldOperation]) -> None:
+        """Include operations that were held; one that is no longer valid is dropped."""
+        for one in operations:
+            with suppress(WalletError):
+                self._chain.include(self._run(one.operation))
+
+    def _run(self, op: UserOperation) -> Execution:
+        """Check `op` and run its bundle without storing it. Raises: as `send`."""
         self._precheck(op)
         with _timeout_as_revert():
             execution = self._chain.execute(self._transaction(op))
         if not execution.result.success:
             is_deployed = self._chain.code(op.sender) != b"" or op.authorization is not None
             raise build_validation_error(execution.result.output, is_deployed=is_deployed)
-        self._chain.include(execution)
-        return user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT)
+        return execution
 
     def find(self, operation_hash: bytes) -> MinedOperation | None:
         """Find a mined operation, whichever bundler sent it; None when it was not mined."""
-        block = self._chain.blocks.find_by_operation(bytes(operation_hash))
-        if block is None or block.inclusion is None:
-            return None
-        events = operation_events(block.inclusion.logs)
-        event = next(event for event in events if event.operation_hash == operation_hash)
-        return MinedOperation(block, block.inclusion, event)
+        found = self._chain.blocks.find_by_operation(bytes(operation_hash))
+        return None if found is None else MinedOperation(*found)
 
     def read_operation(self, mined: MinedOperation) -> UserOperation | None:
         """Read the operation from its transaction; None when the transaction is not a direct `handleOps` call."""
@@ -107,9 +140,9 @@ class DevBundler:
         gas = op.pre_verification_gas + first + passed_on + _ENTRY_POINT_GAS + floor_gas(data)
         return UnsignedTransaction(
             chain_id=chain.config.chain_id,
-            nonce=chain.nonce(account.address),
-            fees=GasFees(chain.config.base_fee, 0),
-            gas=min(gas, chain.config.gas_limit),
+            nonce=chain.nonce(account.address, PENDING_BLOCK),
+            fees=GasFees(chain.base_fee, 0),
+            gas=min(gas, chain.gas_limit),
             to=ENTRY_POINT,
             data=data,
             authorizations=() if op.authorization is None else (op.authorization,),
@@ -117,7 +150,7 @@ class DevBundler:
 
     def _precheck(self, op: UserOperation) -> None:
         """Run the checks that bundlers make before any execution, with the error messages of hosted bundlers."""
-        _check_at_least("maxFeePerGas", op.max_fee_per_gas, self._chain.config.base_fee)
+        _check_at_least("maxFeePerGas", op.max_fee_per_gas, self._chain.base_fee)
         if op.max_priority_fee_per_gas > op.max_fee_per_gas:
             text = f"maxPriorityFeePerGas is {op.max_priority_fee_per_gas} but must be at most {op.max_fee_per_gas}"
             raise Rejected(f"precheck failed: {text}", reason="fee_too_low")

@@ -114,12 +114,17 @@ async def estimate_user_operation_gas(context: DevChain, request: EstimateReques
 async def get_user_operation_by_hash(context: DevChain, request: OperationHash) -> JsonValue:
     """`eth_getUserOperationByHash`."""
     mined = context.bundler.find(request.hash)
-    op = None if mined is None else context.bundler.read_operation(mined)
-    if mined is None or op is None:
+    op = context.bundler.held.find(request.hash) if mined is None else context.bundler.read_operation(mined)
+    if op is None:
         return None
-    return {
+    found: dict[str, JsonValue] = {
         "userOperation": wire.encode(UserOperationJson, UserOperationJson.from_domain(op)),
         "entryPoint": ENTRY_POINT.hex0x(),
+    }
+    if mined is None:
+        return {**found, "transactionHash": None, "blockHash": None, "blockNumber": None}
+    return {
+        **found,
         "transactionHash": answers.format_data(mined.inclusion.hash),
         "blockHash": answers.format_data(mined.block.hash),
         "blockNumber": hex(mined.block.number),
@@ -139,11 +144,13 @@ async def get_supported_entry_points(context: DevChain, request: NoParams) -> tu
 
 async def get_paymaster_stub_data(context: DevChain, request: SponsorRequest) -> PaymasterDataResponse:
     """`pm_getPaymasterStubData`."""
+    context.chain.faults.refuse_sponsorship()
     return _build_response(context.paymaster.stub(_parse_operation(context, request), request.context or {}))
 
 
 async def get_paymaster_data(context: DevChain, request: SponsorRequest) -> PaymasterDataResponse:
     """`pm_getPaymasterData`."""
+    context.chain.faults.refuse_sponsorship()
     return _build_response(context.paymaster.sponsor(_parse_operation(context, request), request.context or {}))
 
 

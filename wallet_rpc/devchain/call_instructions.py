@@ -131,6 +131,7 @@ def _run_call(frame: Frame, message: ChildMessage) -> None:
     sent = message.value if message.should_transfer_value else 0
     message.gas = _charge_gas(frame, message.gas, sent, receiver=message.to)
     if message.depth > STACK_DEPTH_LIMIT or (sent and frame.state.get_balance(frame.msg.storage_address) < sent):
+        frame.record_failed_call(message)
         frame.return_data = b""
         frame.return_gas(message.gas)
         frame._stack.values.append(0)

@@ -197,8 +197,8 @@ def call_of(
     chain: Blockchain, request: CallRequest, *, gas: int | None = None, block: BlockOverride = NO_BLOCK_OVERRIDE
 ) -> MessageCall:
     """Build the call to run, with `gas`, the request's gas or a whole block's."""
-    limit = chain.config.gas_limit if block.gas_limit is None else block.gas_limit
-    base_fee = chain.config.base_fee if block.base_fee is None else block.base_fee
+    limit = chain.gas_limit if block.gas_limit is None else block.gas_limit
+    base_fee = chain.base_fee if block.base_fee is None else block.base_fee
     requested = request.gas if gas is None else gas
     return MessageCall(
         sender=ZERO_ADDRESS if request.sender is None else request.sender,

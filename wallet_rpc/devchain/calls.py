@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from eth.exceptions import InsufficientFunds, OutOfGas
 
@@ -47,6 +49,18 @@ class EstimateGasRequest:
     block_overrides: BlockOverrides | None = None
 
 
+@contextmanager
+def translate_start_errors(call: MessageCall) -> Iterator[None]:
+    """Translate the errors of a call that cannot start, by too little gas or balance, to NodeRejection."""
+    try:
+        yield
+    except InsufficientFunds as error:
+        raise NodeRejection("insufficient funds for transfer", reason="insufficient_funds") from error
+    except OutOfGas as error:
+        text = f"intrinsic gas too low: have {call.gas}, want {intrinsic_gas(call)}"
+        raise NodeRejection(text, reason="intrinsic_gas") from error
+
+
 @dataclass(frozen=True, slots=True)
 class CallEnvironment:
     """The state and the block of a request's call."""
@@ -58,13 +72,8 @@ class CallEnvironment:
 
     def run(self, call: MessageCall) -> ExecutionResult:
         """Run the call. Raises: NodeRejection when it cannot start: too little gas or balance."""
-        try:
+        with translate_start_errors(call):
             return self.chain.call(call, number=self.number, overrides=self.overrides, block=self.block)
-        except InsufficientFunds as error:
-            raise NodeRejection("insufficient funds for transfer", reason="insufficient_funds") from error
-        except OutOfGas as error:
-            text = f"intrinsic gas too low: have {call.gas}, want {intrinsic_gas(call)}"
-            raise NodeRejection(text, reason="intrinsic_gas") from error
 
     def balance(self, address: bytes) -> int:
         """Return the account's balance in wei, with overrides applied."""
@@ -78,7 +87,13 @@ async def call(context: DevChain, request: EthCallRequest) -> Data:
     """`eth_call`. Raises: CallReverted with the raw revert data; NodeRejection for any other failure."""
     request.transaction.check_call()
     environment = _build_environment(context.chain, request)
-    outcome = environment.run(call_of(context.chain, request.transaction, block=environment.block))
+    if environment.number is not None:  # the newest state alone has an identity
+        return _run_call(environment, request)
+    return context.recent_calls.get_or_run(context.chain, repr(request), partial(_run_call, environment, request))
+
+
+def _run_call(environment: CallEnvironment, request: EthCallRequest) -> Data:
+    outcome = environment.run(call_of(environment.chain, request.transaction, block=environment.block))
     if not outcome.success:
         raise build_eth_call_error(outcome)
     return Data(outcome.output)
@@ -96,7 +111,7 @@ async def estimate_gas(context: DevChain, request: EstimateGasRequest) -> int:
     outcome = environment.run(widest)
     if not outcome.success:
         out_of_gas = any(frame.ran_out_of_gas for frame in outcome.frame.walk()) and not outcome.output
-        if out_of_gas and widest.gas < chain.config.gas_limit:
+        if out_of_gas and widest.gas < chain.gas_limit:
             raise NodeRejection(f"gas required exceeds allowance ({widest.gas})", reason="out_of_gas")
         raise build_eth_call_error(outcome)
     return _find_least_gas(environment, widest, outcome)
@@ -132,7 +147,7 @@ def _affordable_gas(environment: CallEnvironment, request: CallRequest) -> int |
     """
     limit = None if request.gas is not None and request.gas < TRANSACTION_GAS else request.gas
     if request.sender is None or request.fee is None:
-        return environment.chain.config.gas_limit if limit is None else limit
+        return environment.chain.gas_limit if limit is None else limit
     balance = environment.balance(request.sender)
     value = 0 if request.value is None else request.value
     if balance < value:
@@ -140,7 +155,7 @@ def _affordable_gas(environment: CallEnvironment, request: CallRequest) -> int |
     allowance = (balance - value) // request.fee
     if allowance < TRANSACTION_GAS:
         raise _insufficient_funds_error(request.sender, balance, TRANSACTION_GAS * request.fee + value)
-    return min(environment.chain.config.gas_limit if limit is None else limit, allowance)
+    return min(environment.chain.gas_limit if limit is None else limit, allowance)
 
 
 def _insufficient_funds_error(sender: bytes, balance: int, cost: int) -> NodeRejection:

@@ -107,6 +107,15 @@ class ChainState:
         for key, value in changes.items():
             self._newest[key] = (self.version, value)
 
+    def clear(self) -> None:
+        """Forget all values."""
+        self._newest.clear()
+        self.learned.clear()
+
+    def newest_values(self) -> dict[bytes, Value]:
+        """Return the newest value of each key."""
+        return {key: value for key, (_, value) in self._newest.items()}
+
     def restore(self, version: int, root: bytes, values: Iterable[tuple[bytes, int, Value | None]]) -> None:
         """Set the newest version, and (key, version, value) of each key that changes; None for a key without value."""
         self.version = version

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from wallet_rpc.errors import InvalidParams
 
 _LAST = (1 << 48) - 1
 """The largest timestamp that accounts and modules can store."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextTime:
+    """The rule for the next block's time, which holds until a block or a control changes it."""
+
+    newest: int
+    """The newest block's time, in Unix seconds."""
+    offset: int
+    """The difference between the chain's clock and the real clock, in seconds."""
+    chosen: int | None = None
+    """The next block's time if it was set explicitly."""
+    every: int | None = None
+    """The difference between the times of two blocks, in seconds, if it is fixed."""
+
+    def at(self, real: float, interval: int = 0) -> int:
+        """Return the next block's Unix time at a time of the real clock: `interval` seconds later unless explicit."""
+        if self.chosen is not None:
+            return self.chosen
+        base = max(self.newest, int(real) + self.offset) if self.every is None else self.newest + self.every
+        return base + interval
 
 
 class ChainTime:
@@ -19,9 +41,13 @@ class ChainTime:
         self.offset = offset
         """The difference between the chain's clock and the real clock, in seconds."""
 
-    def next(self, newest: int, interval: int = 0) -> int:
+    def rule(self, newest: int, every: int | None = None) -> NextTime:
+        """Return the rule for the block after one at `newest`."""
+        return NextTime(newest, self.offset, self._chosen, every)
+
+    def next(self, newest: int, interval: int = 0, *, every: int | None = None) -> int:
         """Return the Unix time of the block after one at `newest`: `interval` seconds later unless set explicitly."""
-        return max(newest, int(self._clock()) + self.offset) + interval if self._chosen is None else self._chosen
+        return self.rule(newest, every).at(self._clock(), interval)
 
     def set_next(self, timestamp: int) -> None:
         """Set the next block's time."""

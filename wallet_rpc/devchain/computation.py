@@ -93,23 +93,24 @@ def _run_opcodes(computation: Any, position: int) -> None:
 
 def _get_program(code: bytes) -> Program:
     """Return the program of `code`, from a cache if it is no longer than a contract's: longer code is an override."""
-    return _cached_program(code) if len(code) <= MAX_INIT_CODE_BYTES else Program(code, _OPCODES)
+    return _cached_program(code) if len(code) <= MAX_INIT_CODE_BYTES else Program(code, OPCODES)
 
 
 @lru_cache(maxsize=64)
 def _cached_program(code: bytes) -> Program:
     """Return the program of `code`; cached, as runs use the same few contracts again and again."""
-    return Program(code, _OPCODES)
+    return Program(code, OPCODES)
 
 
 _RUN = 0
 _MACHINE_OPCODES = {_RUN: as_opcode(_run, mnemonic="RUN", gas_cost=0)}
 _PRECOMPILES = {**PRAGUE_PRECOMPILES, Address(MODEXP): modexp}
 _OWN_OPCODES = {SSTORE: _store, **CALL_INSTRUCTIONS}
-_OPCODES = {
+OPCODES = {
     **PragueComputation.opcodes,
     **{value: as_opcode(function, mnemonic=f"{value:#x}", gas_cost=0) for value, function in _OWN_OPCODES.items()},
 }
+"""The opcodes of frames, for code that does not run as steps."""
 
 
 class Computation(PragueComputation):
@@ -173,6 +174,9 @@ class Computation(PragueComputation):
             failed.error = BalanceOverflow()
             return failed
         return super().apply_message(state, message, transaction_context, parent_computation)
+
+    def record_failed_call(self, message: Any) -> None:
+        """Do nothing: only tracers record a call that runs no code, as its depth or its value is too high."""
 
     def apply_child_computation(self, child_msg: MessageAPI) -> ComputationAPI:
         """Apply a child message as py-evm does, and record the gas spent before it."""

@@ -14,6 +14,8 @@ from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint2
 from wallet_rpc.wire import shape
 
 _MAX_BLOCKS = 10_000
+_FIRST_MILLISECONDS = 10**12
+"""The smallest Unix time that is one in milliseconds, as JavaScript's `Date` has it."""
 _MAX_SNAPSHOTS = (1 << 63) - 1
 
 
@@ -45,6 +47,35 @@ class MineMany:
 
     blocks: Uint256 | None = None
     interval: Uint256 | None = None
+
+
+@shape
+class Forking:
+    """The node and the block to fork."""
+
+    json_rpc_url: str | None = None
+    block_number: Uint256 | None = None
+
+
+@shape
+class ResetSettings:
+    """The chain to fork after a reset; none by default."""
+
+    forking: Forking | None = None
+
+
+@shape
+class ResetRequest:
+    """Settings of a reset."""
+
+    settings: ResetSettings | None = None
+
+
+@shape
+class RpcUrl:
+    """The URL of the forked chain's node."""
+
+    url: str
 
 
 @shape
@@ -94,7 +125,30 @@ async def snapshot(context: DevChain, request: NoParams) -> int:
 
 async def revert(context: DevChain, request: SnapshotId) -> bool:
     """`evm_revert`: restores a snapshot, and removes it and all later ones. False for an unknown one."""
-    return request.snapshot <= _MAX_SNAPSHOTS and context.chain.revert(request.snapshot)
+    has_reverted = request.snapshot <= _MAX_SNAPSHOTS and context.chain.revert(request.snapshot)
+    if has_reverted:
+        context.drop_newer()
+    return has_reverted
+
+
+async def reset(context: DevChain, request: ResetRequest) -> JsonValue:
+    """`anvil_reset`: reverts to the first block. Raises: InvalidParams for another chain or block to fork."""
+    upstream, forking = context.upstream, request.settings and request.settings.forking
+    url, block = (forking.json_rpc_url, forking.block_number) if forking else (None, None)
+    if upstream is None and (url is not None or block is not None):
+        text = "this chain is no fork; start one with --fork-url, or reset without a URL and a block"
+        raise InvalidParams(text, reason="not_a_fork", field="params.settings.forking")
+    if upstream is not None and (url or upstream.url, block or upstream.block) != (upstream.url, upstream.block):
+        text = f"this chain forks block {upstream.block} of its node; start another chain to fork something else"
+        raise InvalidParams(text, reason="other_fork", field="params.settings.forking")
+    context.chain.reset()
+    context.drop_newer()
+
+
+async def set_rpc_url(context: DevChain, request: RpcUrl) -> JsonValue:
+    """`anvil_setRpcUrl`: replaces the URL of the forked chain's node; without effect on a chain that is no fork."""
+    if context.upstream is not None:
+        context.upstream.url = request.url
 
 
 async def mine(context: DevChain, request: MineOne) -> str:
@@ -113,6 +167,15 @@ async def mine_many(context: DevChain, request: MineMany) -> JsonValue:
 async def increase_time(context: DevChain, request: SecondsRequest) -> JsonValue:
     """`evm_increaseTime`: returns the clock's new offset, in seconds."""
     return context.chain.increase_time(request.seconds)
+
+
+async def set_time(context: DevChain, request: SecondsRequest) -> JsonValue:
+    """`evm_setTime`: the clock continues from a Unix time, in seconds or in milliseconds, as in anvil.
+
+    Returns the seconds by which it moved forward.
+    """
+    is_milliseconds = request.seconds >= _FIRST_MILLISECONDS
+    return context.chain.set_time(request.seconds // 1000 if is_milliseconds else request.seconds)
 
 
 async def set_next_timestamp(context: DevChain, request: SecondsRequest) -> JsonValue:
@@ -152,11 +215,19 @@ OPERATIONS = (
     Operation("evm_revert", SnapshotId, bool, revert, positional=True),
     Operation("evm_mine", MineOne, str, mine, positional=True),
     Operation("evm_increaseTime", SecondsRequest, JsonValue, increase_time, positional=True),
+    Operation("evm_setTime", SecondsRequest, JsonValue, set_time, positional=True),
     Operation("evm_setNextBlockTimestamp", SecondsRequest, JsonValue, set_next_timestamp, positional=True),
+    Operation("anvil_setRpcUrl", RpcUrl, JsonValue, set_rpc_url, positional=True),
+    Operation("anvil_increaseTime", SecondsRequest, JsonValue, increase_time, positional=True),
+    Operation("anvil_setTime", SecondsRequest, JsonValue, set_time, positional=True),
+    Operation("anvil_setNextBlockTimestamp", SecondsRequest, JsonValue, set_next_timestamp, positional=True),
+    Operation("anvil_snapshot", NoParams, Uint256, snapshot, positional=True),
+    Operation("anvil_revert", SnapshotId, bool, revert, positional=True),
     *(
         operation
         for maker in ("anvil", "hardhat")
         for operation in (
+            Operation(f"{maker}_reset", ResetRequest, JsonValue, reset, positional=True),
             Operation(f"{maker}_mine", MineMany, JsonValue, mine_many, positional=True),
             Operation(f"{maker}_setBalance", SetBalance, JsonValue, set_balance, positional=True),
             Operation(f"{maker}_setCode", SetCode, JsonValue, set_code, positional=True),

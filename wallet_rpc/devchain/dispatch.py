@@ -29,6 +29,9 @@ class DevChainDispatcher:
 
     def __init__(self, operations: Sequence[Operation[DevChain, Any, Any]], context: DevChain) -> None:
         self._limit = context.chain.limit
+        self._mempool = context.chain.mempool
+        self._mine = context.chain.mine
+        self._held, self._release = context.bundler.held, context.bundler.release
         self._methods = {operation.name: _method(operation, context) for operation in operations}
         if len(self._methods) != len(operations):
             raise ValueError("two operations have the same name")
@@ -43,13 +46,29 @@ class DevChainDispatcher:
         return self._limit.share(partial(self._answer, body))
 
     def calls_only(self, names: Set[str], body: bytes) -> bool:
-        """Return True when every entry of a body is a request for a method in `names`."""
+        """Return True when every entry of a body is a request for a method in `names`, which runs no code.
+
+        A read of the pending state runs the transactions of the mempool.
+        """
         try:
             parsed = envelope.parse_body(body)
-            entries = parsed if isinstance(parsed, list) else [parsed]
-            return all(envelope.parse_request(entry).method in names for entry in entries)
+            entries = [envelope.parse_request(entry) for entry in (parsed if isinstance(parsed, list) else [parsed])]
         except WalletError:
             return False
+        runs_code = len(self._mempool) > 0 and any(_names_pending(entry.params) for entry in entries)
+        return not runs_code and all(entry.method in names for entry in entries)
+
+    def mine(self) -> None:
+        """Mine a block of interval mining."""
+        try:
+            self._limit.share(self._mine)
+        except Exception as error:  # the chain goes on
+            observe.log_incident(error, method="interval mining")
+
+    def release(self) -> None:
+        """Include the user operations that a test has the bundler keep back until now."""
+        if self._held.seconds_left == 0:
+            self._limit.share(self._release)
 
     def _answer(self, body: bytes) -> bytes | None:
         try:
@@ -97,6 +116,19 @@ def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> Boun
         return wire.encode(operation.answer, _result(cast("Coroutine[Any, Any, Any]", running)))
 
     return call
+
+
+def _names_pending(value: Any) -> bool:
+    """Return True when a JSON value is or contains the tag of the pending block."""
+    match value:
+        case str():
+            return value.lower() == "pending"
+        case list():
+            return any(map(_names_pending, value))
+        case dict():
+            return any(map(_names_pending, value.values()))
+        case _:
+            return False
 
 
 def _lowercase_addresses(value: Any) -> Any:

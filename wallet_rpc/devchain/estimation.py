@@ -140,7 +140,7 @@ def _run(chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapp
         sender=bytes(bundler),
         to=bytes(ENTRY_POINT),
         data=handle_ops_call_data([op], bundler),
-        gas=chain.config.gas_limit,
+        gas=chain.gas_limit,
         delegations={} if op.authorization is None else {sender: bytes(op.authorization.address)},
     )
     funded = overrides if op.paymaster is not None else {**overrides, sender: richer}

@@ -14,7 +14,7 @@ from typing import Any, cast
 from eth._utils.address import generate_contract_address
 from eth.abc import AccountDatabaseAPI, ComputationAPI, ExecutionContextAPI, SignedTransactionAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import InsufficientFunds, OutOfGas, ReservedBytesInCode, Revert, VMError
+from eth.exceptions import InsufficientFunds, OutOfGas
 from eth.typing import JournalDBCheckpoint
 from eth.vm.forks.cancun.transaction_context import CancunTransactionContext
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
@@ -23,8 +23,9 @@ from eth_typing import Address, Hash32
 from eth_utils.logging import ExtendedDebugLogger, get_extended_debug_logger
 
 from wallet_rpc.devchain.authorizations import to_evm_authorization
-from wallet_rpc.devchain.computation import MAX_BALANCE_WEI, CodeTooLong, Computation
+from wallet_rpc.devchain.computation import MAX_BALANCE_WEI, Computation
 from wallet_rpc.devchain.journal import Journal
+from wallet_rpc.devchain.machine_errors import error_text
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import AUTHORIZATION_GAS, TOKEN_GAS, TRANSACTION_GAS, call_data_tokens, floor_gas
 
@@ -90,7 +91,8 @@ class CallFrame:
     """One call inside a run: its input and its result."""
 
     def __init__(self, computation: ComputationAPI) -> None:
-        self._computation = computation
+        self.computation = computation
+        """The machine's frame."""
         message = computation.msg
         self.to = bytes(message.storage_address)
         self.code_address = bytes(message.code_address)
@@ -109,22 +111,22 @@ class CallFrame:
     @cached_property
     def data(self) -> bytes:
         """The call data."""
-        return bytes(self._computation.msg.data)
+        return bytes(self.computation.msg.data)
 
     @cached_property
     def error(self) -> str | None:
         """The error of a failed call, in the usual wording of nodes."""
-        return None if self.success else error_text(self._computation.error)
+        return None if self.success else error_text(self.computation.error)
 
     @property
     def ran_out_of_gas(self) -> bool:
         """True if this frame itself, not a callee, ran out of gas."""
-        return not self.success and isinstance(self._computation.error, OutOfGas)
+        return not self.success and isinstance(self.computation.error, OutOfGas)
 
     @cached_property
     def children(self) -> list[CallFrame]:
         """The calls made by this call, in order."""
-        return [CallFrame(child) for child in self._computation.children]
+        return [CallFrame(child) for child in self.computation.children]
 
     @cached_property
     def needed_gas(self) -> int:
@@ -174,22 +176,6 @@ class MessageCall:
     """The message's EIP-7702 authorizations, each applied or skipped as in a transaction."""
     delegations: Mapping[bytes, bytes] = field(default_factory=dict)
     """Delegations to apply without a signature: account to code address."""
-
-
-_TEXTS: dict[type[VMError], str] = {
-    Revert: "execution reverted",
-    OutOfGas: "out of gas",
-    CodeTooLong: "max code size exceeded",
-    ReservedBytesInCode: "invalid code: must not begin with 0xef",
-}
-
-
-def error_text(error: VMError) -> str:
-    """Return the message of a machine error, in the usual wording of nodes."""
-    for kind, text in _TEXTS.items():
-        if isinstance(error, kind):
-            return text
-    return "".join(" " + letter.lower() if letter.isupper() else letter for letter in type(error).__name__).strip()
 
 
 def intrinsic_gas(call: MessageCall) -> int:
@@ -272,10 +258,14 @@ def _message(state: State, sender: Address, call: MessageCall, gas: int) -> Mess
 
 
 def run_transaction(
-    journal: Journal, context: ExecutionContextAPI, transaction: SignedTransactionAPI
+    journal: Journal,
+    context: ExecutionContextAPI,
+    transaction: SignedTransactionAPI,
+    machine: type[Computation] = Computation,
 ) -> ExecutionResult:
     """Run a signed transaction, including fees. The caller has checked nonce, funds and fee."""
     state = State(journal, context)
+    state.computation_class = machine
     executor = PragueTransactionExecutor(state)
     message = executor.build_evm_message(transaction)
     computation = executor.build_computation(message, transaction)

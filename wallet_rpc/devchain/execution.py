@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from eth.abc import SignedTransactionAPI
 from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address, BlockNumber, Hash32
 
 from wallet_rpc.devchain.chain_state import Value
 from wallet_rpc.devchain.evm import ExecutionResult
 from wallet_rpc.devchain.journal import Journal
+from wallet_rpc.devchain.ledger import BlockValues, Inclusion
+from wallet_rpc.devchain.sent_transaction import SentTransaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +21,13 @@ class ChainConfig:
 
     chain_id: int = 31337
     base_fee: int = 10**9
-    """The base fee in wei per gas, the same in every block."""
+    """The base fee in wei per gas of each block, unless a control method chose that of the next one."""
     gas_limit: int = 60_000_000
-    """The gas limit of a block, and so of a transaction and a call."""
+    """The gas limit of a block, until a control method changes it."""
     timestamp: int | None = None
     """The first block's time in Unix seconds; now when None."""
+    is_clock_counted: bool = False
+    """True if the clock goes a second forward with each block, from `timestamp` on, and else stands still."""
     number: int = 0
     """The first block's number; the pinned block's on a fork."""
 
@@ -62,16 +65,26 @@ NO_BLOCK_OVERRIDE = BlockOverride()
 class Execution:
     """A transaction that was run on the newest state and is not in a block yet."""
 
-    raw: bytes
-    transaction: SignedTransactionAPI
-    sender: Address
-    timestamp: int
+    sent: SentTransaction
+    values: BlockValues
     has_chosen_time: bool
     """True if the caller set the timestamp; the clock then continues from it."""
     version: int
     gas_price: int
     result: ExecutionResult
     changes: dict[bytes, Value]
+
+    def inclusion(self) -> Inclusion:
+        """Return the record of the transaction in its block."""
+        return Inclusion(
+            raw=self.sent.raw,
+            hash=self.sent.hash,
+            sender=self.sent.sender,
+            success=self.result.success,
+            gas_used=self.result.gas_used,
+            gas_price=self.gas_price,
+            logs=self.result.logs,
+        )
 
 
 def apply_override(journal: Journal, address: Address, override: Override) -> None:
@@ -88,22 +101,22 @@ def apply_override(journal: Journal, address: Address, override: Override) -> No
 
 
 def block_context(
-    config: ChainConfig,
+    chain_id: int,
     number: int,
-    timestamp: int,
+    values: BlockValues,
     hashes: Iterable[Hash32],
     changed: BlockOverride = NO_BLOCK_OVERRIDE,
 ) -> ExecutionContext:
     """Build the block values that code sees; `hashes` are its ancestors', parent first."""
     return ExecutionContext(
-        coinbase=Address(bytes(20) if changed.coinbase is None else bytes(changed.coinbase)),
-        timestamp=timestamp if changed.timestamp is None else changed.timestamp,
+        coinbase=Address(values.coinbase if changed.coinbase is None else bytes(changed.coinbase)),
+        timestamp=values.timestamp if changed.timestamp is None else changed.timestamp,
         block_number=BlockNumber(number if changed.number is None else changed.number),
         difficulty=0,
         mix_hash=Hash32(bytes(32) if changed.prev_randao is None else bytes(changed.prev_randao)),
-        gas_limit=config.gas_limit if changed.gas_limit is None else changed.gas_limit,
+        gas_limit=values.gas_limit if changed.gas_limit is None else changed.gas_limit,
         prev_hashes=hashes,
-        chain_id=config.chain_id,
-        base_fee_per_gas=config.base_fee if changed.base_fee is None else changed.base_fee,
+        chain_id=chain_id,
+        base_fee_per_gas=values.base_fee if changed.base_fee is None else changed.base_fee,
         excess_blob_gas=0,
     )

@@ -9,14 +9,16 @@ from wallet_rpc.devchain import accounts, dev_constants
 from wallet_rpc.devchain.bundler import DevBundler
 from wallet_rpc.devchain.chain import Blockchain, ChainConfig
 from wallet_rpc.devchain.chain_state import Value, balance_key, code_key
-from wallet_rpc.devchain.config import DevChainConfig
+from wallet_rpc.devchain.config import SEEDED_TIME, DevChainConfig
 from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.devchain.filter_store import FilterStore
 from wallet_rpc.devchain.fork import ShieldedUpstream, Upstream
 from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values, load_deployments, load_genesis
 from wallet_rpc.devchain.paymaster import DevPaymaster
 from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.sqlite_store import SqliteStore
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.edge.seeded_entropy import SeededStream
 from wallet_rpc.primitives import Address
 
 _FORK_BLOCK = "fork block"
@@ -39,7 +41,8 @@ def open_devchain(config: DevChainConfig) -> DevChain:
         {**values, **accounts.native_balance_values(), **(accounts.test_token_values() if has_test_token else {})},
         ChainConfig(
             chain_id=config.chain_id,
-            timestamp=config.timestamp,
+            timestamp=SEEDED_TIME if config.seed is not None and config.timestamp is None else config.timestamp,
+            is_clock_counted=config.seed is not None,
             number=0 if upstream is None else upstream.block,
         ),
         store=store,
@@ -47,7 +50,18 @@ def open_devchain(config: DevChainConfig) -> DevChain:
         limit=limit,
     )
     rates = dev_constants.ERC20_RATES | {Address.parse(token): rate for token, rate in config.token_rates.items()}
-    return DevChain(chain, DevBundler(chain, accounts.BUNDLER), DevPaymaster(chain, rates))
+    bundler, paymaster = DevBundler(chain, accounts.BUNDLER), DevPaymaster(chain, rates)
+    opened = DevChain(chain, bundler, paymaster, upstream, _build_filters(config))
+    chain.on_block = chain.mempool.on_ready = opened.subscriptions.record
+    chain.on_replaced = opened.subscriptions.record_replaced
+    return opened
+
+
+def _build_filters(config: DevChainConfig) -> FilterStore:
+    """Build the store of filters, whose ids are random or follow from the seed."""
+    if config.seed is None:
+        return FilterStore()
+    return FilterStore(draw_bytes=SeededStream(config.seed, f"filters of chain {config.chain_id}").random_bytes)
 
 
 def _pin_upstream(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:

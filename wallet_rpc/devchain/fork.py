@@ -30,7 +30,8 @@ class Upstream:
     def __init__(self, url: str, *, block: int | None = None, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """Pin `block`, or the node's newest. Raises: UpstreamFailed."""
         self._client = httpx2.Client(timeout=timeout_seconds)
-        self._url = url
+        self.url = url
+        """The node's URL."""
         reference = "latest" if block is None else hex(block)
         (found,) = self._send_batch([("eth_getBlockByNumber", [reference, False])])
         if not isinstance(found, dict):
@@ -90,7 +91,7 @@ class Upstream:
         failure: Exception | None = None
         for _ in range(_TRIES):
             try:
-                answer = self._client.post(self._url, json=batch)
+                answer = self._client.post(self.url, json=batch)
                 answer.raise_for_status()
                 return _results(answer.json(), len(batch))
             except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:

@@ -27,11 +27,13 @@ def code_hash(code: bytes) -> Hash32:
 
 
 class Journal:
-    """Reads of a chain state as of one version, overlaid with the writes of one run."""
+    """Reads of a chain state as of one version and of an overlay, overlaid with the writes of one run."""
 
-    def __init__(self, state: ChainState, version: int) -> None:
+    def __init__(self, state: ChainState, version: int, overlay: Mapping[bytes, Value] | None = None) -> None:
         self._state = state
         self._version = version
+        self._overlay: Mapping[bytes, Value] = overlay or {}
+        """Changes of earlier runs that are not in the state."""
         self._balances: dict[bytes, int] = {}
         self._nonces: dict[bytes, int] = {}
         self._codes: dict[bytes, bytes] = {}
@@ -65,7 +67,7 @@ class Journal:
         try:
             return self._codes[address]
         except KeyError:
-            value = self._state.read(code_key(address), self._version)
+            value = self._read(code_key(address))
             assert isinstance(value, bytes)  # noqa: S101 - a code key's values are bytes
             self._codes[address] = value
             return value
@@ -206,12 +208,17 @@ class Journal:
                 changed[nonce_key(key)] = self._nonces[key]
             elif values is self._codes:
                 changed[code_key(key)] = self._codes[key]
-        return {key: value for key, value in changed.items() if self._state.read(key, self._version) != value}
+        return {key: value for key, value in changed.items() if self._read(key) != value}
 
     def _integer(self, key: bytes) -> int:
-        value = self._state.read(key, self._version)
+        value = self._read(key)
         assert isinstance(value, int)  # noqa: S101 - all but code is a number
         return value
+
+    def _read(self, key: bytes) -> Value:
+        """Return a value from before the run."""
+        value = self._overlay.get(key) if self._overlay else None
+        return self._state.read(key, self._version) if value is None else value
 
     def _mark(self, key: Any) -> None:
         if key not in self._warm:

@@ -1,23 +1,24 @@
 """Blocks, their transactions and receipts: records, encodings and hashes.
 
-A block has at most one transaction. Hashes are the real ones (header, transaction and receipt encodings of Prague);
+Hashes are the real ones (header, transaction and receipt encodings of Prague);
 only the state root is the commitment of `ChainState`, not a Merkle root.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
 from hashlib import sha256
+from operator import or_
 from typing import Any, TypeAlias
 
 from eth._utils.address import generate_contract_address
 from eth.abc import SignedTransactionAPI
+from eth.db.trie import make_trie_root_and_nodes
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_hash.auto import keccak
 from eth_typing import Address
-from rlp import codec  # type: ignore[import-untyped]  # rlp 5 has no py.typed
 
 from wallet_rpc.devchain.evm import EventLog
 
@@ -61,6 +62,12 @@ class Inclusion:
     gas_price: int
     """The price paid, in wei per gas."""
     logs: tuple[EventLog, ...]
+    index: int = 0
+    """The position in its block."""
+    gas_before: int = 0
+    """The gas used by the transactions before it in its block."""
+    logs_before: int = 0
+    """The number of logs before its own in its block."""
 
     @property
     def transaction(self) -> SignedTransactionAPI:
@@ -81,7 +88,7 @@ class Inclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block: its header values and its transaction."""
+    """A block: its header values and its transactions."""
 
     number: int
     parent_hash: bytes
@@ -90,7 +97,7 @@ class Block:
     gas_limit: int
     base_fee: int
     coinbase: bytes
-    inclusion: Inclusion | None
+    inclusions: tuple[Inclusion, ...]
     bloom: bytes
     transactions_root: bytes
     receipts_root: bytes
@@ -98,47 +105,83 @@ class Block:
     size: int
 
     @property
+    def values(self) -> BlockValues:
+        """The header values that were chosen."""
+        return BlockValues(
+            timestamp=self.timestamp, gas_limit=self.gas_limit, base_fee=self.base_fee, coinbase=self.coinbase
+        )
+
+    @property
     def gas_used(self) -> int:
-        """The gas used by the block's transaction; 0 without a transaction."""
-        return 0 if self.inclusion is None else self.inclusion.gas_used
+        """The gas used by the block's transactions."""
+        return sum(inclusion.gas_used for inclusion in self.inclusions)
+
+    @property
+    def has_logs(self) -> bool:
+        """True if a transaction of the block has logs."""
+        return any(inclusion.logs for inclusion in self.inclusions)
+
+    def find_transaction(self, identity: bytes) -> Inclusion | None:
+        """Return the transaction of that hash, or None when the block does not contain it."""
+        return next((inclusion for inclusion in self.inclusions if inclusion.hash == identity), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockValues:
+    """The header values of a block that are chosen and not computed from its parent and its transactions."""
+
+    timestamp: int
+    gas_limit: int
+    base_fee: int
+    coinbase: bytes = bytes(20)
 
 
 def make_block(
     parent: Block | None,
+    values: BlockValues,
     *,
-    timestamp: int,
     state_root: bytes,
-    limits: tuple[int, int],
-    inclusion: Inclusion | None,
+    inclusions: Sequence[Inclusion] = (),
     number: int = 0,
 ) -> Block:
-    """Build the block after `parent`, or the first one with height `number`; `limits` is (gas limit, base fee)."""
+    """Build the block after `parent`, or the first one with height `number`."""
     return build_block(
         number=number if parent is None else parent.number + 1,
         parent_hash=bytes(32) if parent is None else parent.hash,
-        timestamp=timestamp,
+        timestamp=values.timestamp,
         state_root=state_root,
-        gas_limit=limits[0],
-        base_fee=limits[1],
-        inclusion=inclusion,
+        gas_limit=values.gas_limit,
+        base_fee=values.base_fee,
+        coinbase=values.coinbase,
+        inclusions=order_inclusions(inclusions),
     )
+
+
+def order_inclusions(inclusions: Sequence[Inclusion]) -> tuple[Inclusion, ...]:
+    """Return the transactions of one block with their positions, and the gas and logs before each."""
+    ordered: list[Inclusion] = []
+    for inclusion in inclusions:
+        if ordered:
+            last = ordered[-1]
+            gas, logs = last.gas_before + last.gas_used, last.logs_before + len(last.logs)
+            ordered.append(replace(inclusion, index=len(ordered), gas_before=gas, logs_before=logs))
+        else:
+            ordered.append(inclusion)
+    return tuple(ordered)
 
 
 def build_block(**facts: Any) -> Block:
     """Build a block from its given values: adds bloom, roots and hash."""
-    inclusion: Inclusion | None = facts["inclusion"]
-    bloom, transactions_root, receipts_root, body = bytes(256), EMPTY_ROOT, EMPTY_ROOT, b""
-    if inclusion is not None:
-        bloom = logs_bloom(inclusion.logs)
-        body = inclusion.raw
-        transactions_root = single_root(inclusion.raw)
-        receipts_root = single_root(encode_receipt(inclusion, bloom))
-    coinbase = bytes(20)
+    inclusions: tuple[Inclusion, ...] = facts["inclusions"]
+    blooms = [logs_bloom(inclusion.logs) for inclusion in inclusions]
+    bloom = blooms[0] if len(blooms) == 1 else _unite(blooms)
+    transactions_root = list_root([inclusion.raw for inclusion in inclusions])
+    receipts_root = list_root([encode_receipt(one, of) for one, of in zip(inclusions, blooms, strict=True)])
     header = encode_raw(
         [
             facts["parent_hash"],
             NO_UNCLES,
-            coinbase,
+            facts["coinbase"],
             facts["state_root"],
             transactions_root,
             receipts_root,
@@ -146,7 +189,7 @@ def build_block(**facts: Any) -> Block:
             b"",  # difficulty
             encode_integer(facts["number"]),
             encode_integer(facts["gas_limit"]),
-            encode_integer(0 if inclusion is None else inclusion.gas_used),
+            encode_integer(sum(inclusion.gas_used for inclusion in inclusions)),
             encode_integer(facts["timestamp"]),
             b"",  # extra data
             bytes(32),  # mix hash
@@ -161,13 +204,16 @@ def build_block(**facts: Any) -> Block:
     )
     return Block(
         **facts,
-        coinbase=coinbase,
         bloom=bloom,
         transactions_root=transactions_root,
         receipts_root=receipts_root,
         hash=keccak(header),
-        size=len(header) + len(body) + 6,
+        size=len(header) + sum(len(inclusion.raw) for inclusion in inclusions) + 6,
     )
+
+
+def _unite(blooms: Iterable[bytes]) -> bytes:
+    return reduce(or_, map(int.from_bytes, blooms), 0).to_bytes(256)
 
 
 @lru_cache(maxsize=256)
@@ -181,7 +227,7 @@ def encode_receipt(inclusion: Inclusion, bloom: bytes) -> bytes:
     encoded = encode_raw(
         [
             b"\x01" if inclusion.success else b"",
-            encode_integer(inclusion.gas_used),
+            encode_integer(inclusion.gas_before + inclusion.gas_used),
             bloom,
             [[log.address, list(log.topics), log.data] for log in inclusion.logs],
         ]
@@ -189,9 +235,24 @@ def encode_receipt(inclusion: Inclusion, bloom: bytes) -> bytes:
     return encoded if inclusion.kind == 0 else bytes([inclusion.kind]) + encoded
 
 
-def single_root(value: bytes) -> bytes:
-    """Return the root of a Merkle-Patricia trie whose only entry is `value` at index 0."""
-    return bytes(keccak(encode_raw([b"\x20\x80", value])))
+def list_root(values: Sequence[bytes]) -> bytes:
+    """Return the root of a Merkle-Patricia trie of `values` by their index."""
+    if len(values) == 0:
+        return EMPTY_ROOT
+    if len(values) == 1:  # at once: most blocks have one transaction
+        return bytes(keccak(encode_raw([b"\x20\x80", values[0]])))
+    items: Any = [_Encoded(value) for value in values]
+    return bytes(make_trie_root_and_nodes(items)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """An item of a trie, for py-evm."""
+
+    value: bytes
+
+    def encode(self) -> bytes:
+        return self.value
 
 
 def logs_bloom(logs: Iterable[EventLog]) -> bytes:
@@ -221,54 +282,3 @@ def _bloom_bits(item: bytes) -> int:
 def encode_integer(number: int) -> bytes:
     """Encode a number big-endian without leading zeros; zero is empty."""
     return number.to_bytes((number.bit_length() + 7) // 8)
-
-
-def pack_block(block: Block) -> bytes:
-    """Encode a block for storage: only the values it was built from, as RLP."""
-    facts = [
-        encode_integer(block.number),
-        block.parent_hash,
-        encode_integer(block.timestamp),
-        block.state_root,
-        encode_integer(block.gas_limit),
-        encode_integer(block.base_fee),
-    ]
-    inclusion = block.inclusion
-    if inclusion is None:
-        return encode_raw([facts, []])
-    logs = [[log.address, list(log.topics), log.data] for log in inclusion.logs]
-    amounts = [
-        encode_integer(int(inclusion.success)),
-        encode_integer(inclusion.gas_used),
-        encode_integer(inclusion.gas_price),
-    ]
-    return encode_raw([facts, [inclusion.raw, inclusion.hash, inclusion.sender, amounts, b"", logs]])
-
-
-def unpack_block(stored: bytes) -> Block:
-    """Decode a block that `pack_block` encoded."""
-    decoded: Any = codec.decode(stored)
-    facts, inclusion = decoded
-    return build_block(
-        number=int.from_bytes(facts[0]),
-        parent_hash=facts[1],
-        timestamp=int.from_bytes(facts[2]),
-        state_root=facts[3],
-        gas_limit=int.from_bytes(facts[4]),
-        base_fee=int.from_bytes(facts[5]),
-        inclusion=_unpack_inclusion(inclusion) if inclusion else None,
-    )
-
-
-def _unpack_inclusion(fields: Sequence[Any]) -> Inclusion:
-    raw, identity, sender, amounts, _created, logs = fields
-    success, gas_used, gas_price = (int.from_bytes(amount) for amount in amounts)
-    return Inclusion(
-        raw=raw,
-        hash=identity,
-        sender=sender,
-        success=success == 1,
-        gas_used=gas_used,
-        gas_price=gas_price,
-        logs=tuple(EventLog(address, tuple(topics), data) for address, topics, data in logs),
-    )

@@ -10,9 +10,15 @@ from eth.abc import UnsignedTransactionAPI
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.datatypes import PrivateKey
 from eth_typing import Address
+from rlp import codec  # type: ignore[import-untyped]  # rlp 5 has no py.typed
 
 from wallet_rpc.devchain.authorizations import to_evm_authorization
+from wallet_rpc.devchain.ledger import encode_raw
 from wallet_rpc.domain.authorization import SignedAuthorization
+
+_ANY_KEY = (1).to_bytes(32)
+_MIN_LEGACY = 0xC0
+"""The least first byte of a transaction without a type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,14 @@ class UnsignedTransaction:
         if isinstance(self.fees, GasPrice) and self.access_list is None:
             return bytes(unsigned.as_signed_transaction(private, chain_id=self.chain_id).encode())
         return bytes(unsigned.as_signed_transaction(private).encode())
+
+    def encode_without_signature(self) -> bytes:
+        """Return the encoding with a signature of zeros, as for an impersonated sender."""
+        signed = self.sign(_ANY_KEY)
+        prefix = signed[:1] if signed[0] < _MIN_LEGACY else b""
+        fields: Any = codec.decode(signed[len(prefix) :])
+        parity = [b""] if prefix else fields[-3:-2]
+        return prefix + encode_raw([*fields[:-3], *parity, b"", b""])
 
     def _to_evm_transaction(self) -> UnsignedTransactionAPI:
         build = PragueTransactionBuilder

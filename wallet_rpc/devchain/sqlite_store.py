@@ -8,23 +8,28 @@ file, which SQLite creates without a name and which ends with the process.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+from wallet_rpc.devchain.block_codec import pack_block, unpack_block
 from wallet_rpc.devchain.chain_state import Value, is_code
-from wallet_rpc.devchain.ledger import Block, encode_integer, pack_block, unpack_block
+from wallet_rpc.devchain.ledger import Block, encode_integer
 from wallet_rpc.devchain.store import Reverted, Snapshot, StoredChain, StoredValue, VersionRecord
 from wallet_rpc.devchain.stored_blocks import insert_block, upgrade
+from wallet_rpc.devchain.stored_dump import dump_rows, hash_genesis, load_rows
 
 FILE_NAME = "chain.sqlite"
 """The file name in the data folder."""
-_FORMAT = 2
+_FORMAT = 3
 _MOST_UNWRITTEN = 255
 """The number of versions that a temporary file may lack: writing many at once takes a third of the time for each."""
 _PRIMARY_CODE = 0xFF
 """The bits of an SQLite error code that name its kind. Source: https://sqlite.org/rescode.html"""
 _SET_CLOCK_OFFSET = "INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)"
+_SET_NODE = "INSERT OR REPLACE INTO facts VALUES ('node', ?)"
+_ADD_SNAPSHOT = "INSERT INTO snapshots (version, block, clock_offset, node) VALUES (?, ?, ?, ?)"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS learned (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -36,7 +41,7 @@ CREATE TABLE IF NOT EXISTS blocks
     (number INTEGER PRIMARY KEY, version INTEGER NOT NULL, bloom BLOB, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS hashes (hash BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots
-    (id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, block INTEGER, clock_offset INTEGER);
+    (id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, block INTEGER, clock_offset INTEGER, node TEXT);
 """
 
 
@@ -167,17 +172,27 @@ class SqliteStore:
 
     def add_snapshot(self, snapshot: Snapshot) -> int:
         """Add a snapshot and return its number, which is never reused."""
-        row = (snapshot.version, snapshot.number, snapshot.clock_offset)
-        made = self._database.execute("INSERT INTO snapshots (version, block, clock_offset) VALUES (?, ?, ?)", row)
-        return int(made.lastrowid or 0)
+        row = (snapshot.version, snapshot.number, snapshot.clock_offset, snapshot.node)
+        return int(self._database.execute(_ADD_SNAPSHOT, row).lastrowid or 0)
 
     def revert_to_snapshot(self, identity: int) -> Reverted | None:
         """Remove a snapshot, all later ones, and every version and block after it; None when it does not exist."""
+        query = "SELECT version, block, clock_offset, node FROM snapshots WHERE id = ?"
+        row = self._database.execute(query, (identity,)).fetchone()
+        return None if row is None else self._revert(Snapshot(*row), identity)
+
+    def reset(self) -> Reverted:
+        """Remove all snapshots, and every version and block after the first one."""
+        row = self._database.execute("SELECT version, number FROM blocks ORDER BY number LIMIT 1").fetchone()
+        return self._revert(Snapshot(version=row[0], number=row[1], clock_offset=0), 0)
+
+    def rewind(self, to: Snapshot) -> Reverted:
+        """Remove every version and block after `to`, and the snapshots that were taken later."""
+        later = "SELECT coalesce(min(id), 1 << 62) FROM snapshots WHERE version > ?"
+        return self._revert(to, self._database.execute(later, (to.version,)).fetchone()[0])
+
+    def _revert(self, snapshot: Snapshot, identity: int) -> Reverted:
         execute = self._database.execute
-        row = execute("SELECT version, block, clock_offset FROM snapshots WHERE id = ?", (identity,)).fetchone()
-        if row is None:
-            return None
-        snapshot = Snapshot(*row)
         version = snapshot.version
         with self._database:
             execute("BEGIN")
@@ -188,6 +203,7 @@ class SqliteStore:
             execute("DELETE FROM blocks WHERE number > ?", (snapshot.number,))
             execute("DELETE FROM hashes WHERE number > ?", (snapshot.number,))
             execute(_SET_CLOCK_OFFSET, (snapshot.clock_offset,))
+            execute(_SET_NODE, (snapshot.node,))
         self._clock_offset = snapshot.clock_offset
         (root,) = execute("SELECT root FROM versions WHERE version = ?", (version,)).fetchone()
         return Reverted(snapshot=snapshot, root=root, values=[self._newest_value(key) for key in keys])
@@ -195,6 +211,31 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def dump(self, tick: Callable[[], None]) -> Mapping[str, Any]:
+        """Return all versions and blocks as JSON values; `tick` is called now and then."""
+        return dump_rows(self._database, tick)
+
+    def hash_genesis(self) -> str:
+        """Return a hash of the first version's changes, which a dump does not contain."""
+        return hash_genesis(self._database)
+
+    def load_dump(self, rows: Mapping[str, Any], clock_offset: int, node: str) -> None:
+        """Replace all versions and blocks by those of a dump, atomically, and remove all snapshots."""
+        with self._database:
+            self._file.execute("BEGIN")
+            load_rows(self._file, rows)
+            self._file.execute(_SET_CLOCK_OFFSET, (clock_offset,))
+            self._file.execute(_SET_NODE, (node,))
+        self._clock_offset = clock_offset
+
+    def set_node(self, node: str) -> None:
+        """Write the settings and the mempool."""
+        self._database.execute(_SET_NODE, (node,))
+
+    def get_node(self) -> str | None:
+        """Read the settings and the mempool; None for a new node."""
+        return self.get_fact("node")
 
     def set_fact(self, name: str, value: str) -> None:
         """Write a fact about the chain, such as the pinned block of a fork."""

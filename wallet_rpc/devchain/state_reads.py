@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated
 
 from pydantic import Field
@@ -116,7 +119,7 @@ async def get_block_number(context: DevChain, request: NoParams) -> int:
 
 async def get_gas_price(context: DevChain, request: NoParams) -> int:
     """`eth_gasPrice`: base fee and the suggested priority fee."""
-    return context.chain.config.base_fee + PRIORITY_FEE
+    return context.chain.base_fee + PRIORITY_FEE
 
 
 async def get_max_priority_fee(context: DevChain, request: NoParams) -> int:
@@ -135,20 +138,32 @@ async def get_fee_history(context: DevChain, request: FeeHistoryRequest) -> Json
     blocks = [block for block in stored if block is not None]
     answer: dict[str, JsonValue] = {
         "oldestBlock": hex(oldest),
-        "baseFeePerGas": [hex(block.base_fee) for block in [*blocks, newest]],
+        "baseFeePerGas": [*(hex(block.base_fee) for block in blocks), hex(_following_base_fee(context.chain, newest))],
         "gasUsedRatio": [block.gas_used / block.gas_limit for block in blocks],
         "baseFeePerBlobGas": ["0x1"] * (len(blocks) + 1),
         "blobGasUsedRatio": [0.0] * len(blocks),
     }
     if percentiles:
-        tips = [0 if block.inclusion is None else block.inclusion.gas_price - block.base_fee for block in blocks]
-        answer["reward"] = [[hex(tip)] * len(percentiles) for tip in tips]
+        answer["reward"] = [[hex(tip) for tip in _tips(block, percentiles)] for block in blocks]
     return answer
 
 
+def _tips(block: Block, percentiles: Sequence[float]) -> list[int]:
+    """Return the priority fee at each percentile of the block's gas."""
+    tips = sorted((one.gas_price - block.base_fee, one.gas_used) for one in block.inclusions)
+    sums = list(accumulate(gas for _, gas in tips))
+    found = [bisect_left(sums, block.gas_used * percentile / 100) for percentile in percentiles]
+    return [tips[min(position, len(tips) - 1)][0] if tips else 0 for position in found]
+
+
+def _following_base_fee(chain: Blockchain, block: Block) -> int:
+    following = chain.block(block.number + 1)
+    return chain.base_fee if following is None else following.base_fee
+
+
 def _find_newest_block(chain: Blockchain, tag: str) -> Block:
-    """Return the last block of the requested range; `pending` is the latest, since no transaction is ever pending."""
-    number = resolve_tag(chain, tag)
+    """Return the last block of the requested range; `pending` is the latest."""
+    number = resolve_tag(chain, tag, at="params.newestBlock")
     found = chain.head if number is None or number == PENDING_BLOCK else chain.block(number)
     if found is None:
         raise UnknownBlock

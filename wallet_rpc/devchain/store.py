@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from wallet_rpc.devchain.chain_state import Value
 from wallet_rpc.devchain.ledger import Block
@@ -15,11 +15,13 @@ StoredValue: TypeAlias = tuple[bytes, int, Value | None]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state version, block number and clock offset to revert to."""
+    """A state version, block number, clock offset and node record to revert to."""
 
     version: int
     number: int
     clock_offset: int
+    node: str | None = None
+    """The settings and the mempool; None for those of a new node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,34 @@ class ChainStore(Protocol):
 
     def revert_to_snapshot(self, identity: int) -> Reverted | None:
         """Remove a snapshot, all later ones, and every version and block after it; None when it does not exist."""
+        ...
+
+    def rewind(self, to: Snapshot) -> Reverted:
+        """Remove every version and block after `to`, and the snapshots that were taken later."""
+        ...
+
+    def reset(self) -> Reverted:
+        """Remove all snapshots, and every version and block after the first one."""
+        ...
+
+    def dump(self, tick: Callable[[], None]) -> Mapping[str, Any]:
+        """Return all versions and blocks as JSON values; `tick` is called now and then."""
+        ...
+
+    def hash_genesis(self) -> str:
+        """Return a hash of the first version's changes, which a dump does not contain."""
+        ...
+
+    def load_dump(self, rows: Mapping[str, Any], clock_offset: int, node: str) -> None:
+        """Replace all versions and blocks by those of a dump, atomically, and remove all snapshots."""
+        ...
+
+    def set_node(self, node: str) -> None:
+        """Write the settings and the mempool."""
+        ...
+
+    def get_node(self) -> str | None:
+        """Read the settings and the mempool; None for a new node."""
         ...
 
     def close(self) -> None:

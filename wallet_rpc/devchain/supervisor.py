@@ -6,12 +6,15 @@ While there is no process, every request fails immediately with a retryable erro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Self
 
 from wallet_rpc.devchain.config import DevChainConfig
-from wallet_rpc.devchain.process import ChainFailed, ChainProcess
-from wallet_rpc.errors import MethodNotFound
+from wallet_rpc.devchain.fan_out import ChainFanOut
+from wallet_rpc.devchain.process import ChainFailed, ChainProcess, Worker
+from wallet_rpc.errors import MethodNotFound, Unavailable
+from wallet_rpc.primitives import UnixSeconds
 
 _RETRY_SECONDS = 2.0
 
@@ -19,21 +22,38 @@ _RETRY_SECONDS = 2.0
 class ChainSupervisor:
     """The server's end of one chain, across restarts of its process."""
 
-    def __init__(self, config: DevChainConfig, process: ChainProcess, notify: Callable[[str], None]) -> None:
+    def __init__(self, config: DevChainConfig, report: Callable[[str], None]) -> None:
         self._config = config
-        self._process = process
-        self._notify = notify
-        self._watch = asyncio.create_task(self._restart_when_gone())
+        self._report = report
+        self._process: ChainProcess
+        self._watch: asyncio.Task[None]
+        self.feed = ChainFanOut(self.request)
+        """The notifications of the chain."""
+        self._earlier_moves = 0
 
     @classmethod
-    async def start(cls, config: DevChainConfig, *, notify: Callable[[str], None] = lambda _: None) -> Self:
+    async def start(
+        cls, config: DevChainConfig, *, notify: Callable[[str], None] = lambda _: None, process: Worker | None = None
+    ) -> Self:
         """Open the chain; `notify` is called with a line when it is restarted. Raises: ChainFailed."""
-        return cls(config, await ChainProcess.start(config), notify)
+        made = cls(config, notify)
+        made._process = await ChainProcess.start(config, process=process, notify=made.feed.notify)
+        made._watch = asyncio.create_task(made._restart_when_gone())
+        return made
 
     @property
     def process_id(self) -> int:
         """The id of the process that runs the chain now."""
         return self._process.pid
+
+    def now(self) -> UnixSeconds:
+        """Return the time that the next block would have; without a process, by what the last one announced."""
+        return self._process.now()
+
+    @property
+    def moves(self) -> int:
+        """The number of times that the chain's time was moved, and its process restarted."""
+        return self._earlier_moves + self._process.moves
 
     async def answer(self, body: bytes) -> bytes | None:
         """Return the JSON-RPC response to a body; None for notifications only.
@@ -63,15 +83,19 @@ class ChainSupervisor:
         while True:
             await self._process.wait()
             await self._process.stop()
-            self._notify(f"chain {self._config.chain_id} ended; restarting it {state}")
+            self._report(f"chain {self._config.chain_id} ended; restarting it {state}")
             await self._restart()
 
     async def _restart(self) -> None:
         while True:
             try:
-                self._process = await ChainProcess.start(self._config)
+                process = await ChainProcess.start(self._config, notify=self.feed.notify)
             except ChainFailed as error:
-                self._notify(f"chain {self._config.chain_id}: {error}")
+                self._report(f"chain {self._config.chain_id}: {error}")
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self._earlier_moves = self.moves + 1
+                self._process = process
+                with contextlib.suppress(Unavailable):  # it ended again
+                    await self.feed.resume()
                 return

@@ -1,18 +1,19 @@
-"""Methods that send transactions: signed by the client, or signed here with the key of a development account."""
+"""Methods that send transactions: signed by the client, or here with a development account's key, or without one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from wallet_rpc.devchain import accounts
-from wallet_rpc.devchain.admission import TRANSACTION_TYPES, unsupported_type
+from wallet_rpc.devchain.admission import TRANSACTION_TYPES, read_transaction, unsupported_type
 from wallet_rpc.devchain.call_request import CallRequest
 from wallet_rpc.devchain.calls import EstimateGasRequest, estimate_gas
+from wallet_rpc.devchain.chain import PENDING_BLOCK
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.node_errors import NodeRejection
+from wallet_rpc.devchain.sent_transaction import SentTransaction
 from wallet_rpc.devchain.signing import GasFees, GasPrice, UnsignedTransaction
 from wallet_rpc.devchain.state_reads import PRIORITY_FEE
-from wallet_rpc.domain.abi import keccak
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Data, Hash32
@@ -51,8 +52,10 @@ class TransactionToSign:
 
 
 async def send_raw_transaction(context: DevChain, request: SignedTransaction) -> Hash32:
-    """`eth_sendRawTransaction`: the transaction is mined before the response, even if it reverts."""
-    return _mine_transaction(context, request.transaction)
+    """`eth_sendRawTransaction`: with automatic mining it is mined before the response, even if it reverts."""
+    sent = read_transaction(request.transaction)
+    context.chain.submit(sent)
+    return Hash32(sent.hash)
 
 
 async def send_transaction(context: DevChain, request: TransactionToSign) -> Hash32:
@@ -64,16 +67,42 @@ async def send_transaction(context: DevChain, request: TransactionToSign) -> Has
     transaction = request.transaction
     if transaction.sender is None:
         raise InvalidParams("required, but absent", field=f"{_AT}.from")
-    key = _KEYS.get(transaction.sender)
-    if key is None:
-        raise NodeRejection("unknown account", reason="unknown_account")
     chain = context.chain
+    is_impersonated = chain.settings.is_impersonated(transaction.sender)
+    if not is_impersonated and transaction.sender not in _KEYS:
+        text = "unknown account: expected a development account or an impersonated one (anvil_impersonateAccount)"
+        raise NodeRejection(text, reason="unknown_account")
+    unsigned = await _fill(context, transaction)
+    if is_impersonated:
+        sent = SentTransaction.impersonate(unsigned.encode_without_signature(), transaction.sender)
+    else:
+        sent = read_transaction(unsigned.sign(_KEYS[transaction.sender]))
+    chain.submit(sent)
+    return Hash32(sent.hash)
+
+
+async def send_unsigned_transaction(context: DevChain, request: TransactionToSign) -> Hash32:
+    """`eth_sendUnsignedTransaction`: sends the transaction from any account, without its signature."""
+    transaction = request.transaction
+    if transaction.sender is None:
+        raise InvalidParams("required, but absent", field=f"{_AT}.from")
+    unsigned = await _fill(context, transaction)
+    sent = SentTransaction.impersonate(unsigned.encode_without_signature(), transaction.sender)
+    context.chain.submit(sent)
+    return Hash32(sent.hash)
+
+
+async def _fill(context: DevChain, transaction: CallRequest) -> UnsignedTransaction:
+    """Build the transaction from the given fields and fill in absent ones."""
+    chain, sender = context.chain, transaction.sender
+    if sender is None:
+        raise InvalidParams("required, but absent", field=f"{_AT}.from")
     transaction.check(chain.config.chain_id)
     kind = find_transaction_type(transaction)
     unsigned = UnsignedTransaction(
         chain_id=chain.config.chain_id,
-        nonce=chain.nonce(transaction.sender) if transaction.nonce is None else transaction.nonce,
-        fees=_fees(kind, transaction, chain.config.base_fee),
+        nonce=chain.nonce(sender, PENDING_BLOCK) if transaction.nonce is None else transaction.nonce,
+        fees=_fees(kind, transaction, chain.base_fee),
         gas=0 if transaction.gas is None else transaction.gas,
         to=transaction.to,
         value=0 if transaction.value is None else transaction.value,
@@ -83,8 +112,8 @@ async def send_transaction(context: DevChain, request: TransactionToSign) -> Has
     )
     if transaction.gas is None:
         gas = await estimate_gas(context, EstimateGasRequest(transaction=transaction))
-        unsigned = replace(unsigned, gas=gas)
-    return _mine_transaction(context, unsigned.sign(key))
+        return replace(unsigned, gas=gas)
+    return unsigned
 
 
 def find_transaction_type(request: CallRequest) -> int:
@@ -123,13 +152,9 @@ def _fees(kind: int, request: CallRequest, base_fee: int) -> GasPrice | GasFees:
     return GasFees(base_fee + tip if most is None else most, tip)
 
 
-def _mine_transaction(context: DevChain, raw: bytes) -> Hash32:
-    context.chain.send(raw)
-    return keccak(raw)
-
-
 OPERATIONS = (
     Operation("eth_sendRawTransaction", SignedTransaction, Hash32, send_raw_transaction, positional=True),
+    Operation("eth_sendUnsignedTransaction", TransactionToSign, Hash32, send_unsigned_transaction, positional=True),
     Operation("eth_sendTransaction", TransactionToSign, Hash32, send_transaction, positional=True),
 )
 """The methods that send transactions."""

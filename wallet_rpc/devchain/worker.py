@@ -1,6 +1,6 @@
 """Worker process of one development chain: `python -m wallet_rpc.devchain.worker`, started by `process.ChainProcess`.
 
-Standard output carries one reply for every frame, and nothing else.
+Standard output carries one reply for every frame, the notifications of subscriptions after it, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from wallet_rpc.devchain.config import FRAME_HEADER, READY, DevChainConfig
+from wallet_rpc.devchain.chain import Blockchain
+from wallet_rpc.devchain.chain_time import NextTime
+from wallet_rpc.devchain.config import FRAME_HEADER, NOTIFICATION_BIT, READY, TIME, DevChainConfig
+from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.factory import open_devchain
 from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
@@ -64,16 +68,34 @@ def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:
         _put(sink, READY, json.dumps({"failed": f"{error}" or type(error).__name__}).encode())
         return 1
     dispatcher = DevChainDispatcher(OPERATIONS, context)
-    requests = _Requests(source)
+    requests, clock, times = _Requests(source), _MiningClock(), _Times(context.chain, sink)
     context.chain.limit.on_tick = partial(_answer_reads, dispatcher, requests, sink)
     gc.freeze()  # the libraries' objects live as long as the process
+    times.announce()
     _put(sink, READY, json.dumps({"methods": sorted(dispatcher.methods)}).encode())
     with contextlib.suppress(BrokenPipeError):
-        while (frame := requests.next()) is not None:
-            number, body = frame
-            _put(sink, number, dispatcher.answer(body) or b"")
+        while requests.has_more:
+            dispatcher.release()
+            times.announce()
+            _notify(context, sink)
+            interval, left = context.chain.settings.mining_interval, context.bundler.held.seconds_left
+            if left is not None and interval == 0 and not requests.wait(left):
+                continue
+            if clock.wait(interval, requests):
+                dispatcher.mine()
+            elif (frame := requests.next()) is not None:
+                number, body = frame
+                answer = dispatcher.answer(body) or b""
+                times.announce()
+                _put(sink, number, answer)
     context.chain.close()
     return 0
+
+
+def _notify(context: DevChain, sink: BinaryIO) -> None:
+    """Write what subscriptions are to be notified of."""
+    for number, result in context.subscriptions.take(context.chain.base_fee):
+        _put(sink, NOTIFICATION_BIT | number, json.dumps(result, separators=(",", ":")).encode())
 
 
 def _answer_reads(dispatcher: DevChainDispatcher, requests: _Requests, sink: BinaryIO) -> None:
@@ -89,6 +111,42 @@ def _answer_reads(dispatcher: DevChainDispatcher, requests: _Requests, sink: Bin
             return
 
 
+class _Times:
+    """Announcements of the rule for the next block's time, so that the server needs no request to know the time."""
+
+    def __init__(self, chain: Blockchain, sink: BinaryIO) -> None:
+        self._chain = chain
+        self._sink = sink
+        self._announced: NextTime | None = None
+
+    def announce(self) -> None:
+        """Announce the rule if it has changed."""
+        rule = self._chain.next_time
+        if rule != self._announced:
+            _put(self._sink, TIME, json.dumps(asdict(rule)).encode())
+            self._announced = rule
+
+
+class _MiningClock:
+    """Time of the next block of interval mining."""
+
+    def __init__(self) -> None:
+        self._interval = 0
+        self._deadline = 0.0
+
+    def wait(self, interval: int, requests: _Requests) -> bool:
+        """Wait for a request, and return False; or True when a block is due first. An interval of 0 has no blocks."""
+        if interval != self._interval:
+            self._interval, self._deadline = interval, time.monotonic() + interval
+        if interval == 0:
+            return False
+        left = self._deadline - time.monotonic()
+        if left > 0 and requests.wait(left):
+            return False
+        self._deadline = time.monotonic() + interval
+        return True
+
+
 class _Requests:
     """The frames of an unbuffered input: the next one, or those that have arrived."""
 
@@ -97,11 +155,22 @@ class _Requests:
         self._postponed: deque[_Frame] = deque()
         self._ended = False
 
+    @property
+    def has_more(self) -> bool:
+        """False once the input has ended."""
+        return not self._ended or len(self._postponed) > 0
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until a frame has arrived or the input has ended; False after `seconds` without either."""
+        return bool(self._postponed) or self._ended or bool(select.select([self._source], [], [], seconds)[0])
+
     def next(self) -> _Frame | None:
         """Return the next frame, waiting for it; None when the input has ended or is malformed."""
         if self._postponed:
             return self._postponed.popleft()
-        return None if self._ended else _next_frame(self._source)
+        frame = None if self._ended else _next_frame(self._source)
+        self._ended = frame is None
+        return frame
 
     def read_available(self) -> Iterator[_Frame]:
         """Iterate over the frames that have arrived, without the postponed ones."""
