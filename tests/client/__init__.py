@@ -1,0 +1,1 @@
+"""The Python client: its generated modules, and its behaviour against real servers."""
