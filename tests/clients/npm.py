@@ -43,8 +43,9 @@ def scenarios() -> list[str]:
 
 
 def page_blocks() -> list[str]:
-    """Return the TypeScript blocks of `PAGES`."""
-    return [block for page in PAGES for block in _BLOCK.findall(page.read_text(encoding="utf-8"))]
+    """Return the TypeScript blocks of `PAGES`, without files of tests (`// NAME.test.ts`), which `tests/js` runs."""
+    found = (block for page in PAGES for block in _BLOCK.findall(page.read_text(encoding="utf-8")))
+    return [block for block in found if ".test.ts" not in block.partition("\n")[0]]
 
 
 def prepare() -> None:
@@ -93,7 +94,12 @@ class Player:
     """`with Player(url, node_url, key) as player`: runs scenarios against a server and the node behind it."""
 
     def __init__(self, url: str, node_url: str, api_key: str) -> None:
-        self._environment = {"WALLET_URL": url, "NODE_URL": node_url, "WALLET_API_KEY": api_key}
+        self._environment = {
+            "WALLET_URL": url,
+            "NODE_URL": node_url,
+            "WALLET_API_KEY": api_key,
+            "DO_NOT_TRACK": "1",  # clients that report their use do not
+        }
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -124,7 +130,10 @@ class Player:
 
     def _lines(self, script: str) -> Iterable[str]:
         """Run a script in the Node.js process, which is started if none runs, and return the lines that it prints."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            print("Node.js ended after the scenario before:", self._process.communicate()[0])
+            self._process = None
+        if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603  # the Node.js that was found, and files of this project
                 [find_node_js().node, _BUILD / "run_scenarios.js"],
                 env={**os.environ, **self._environment},
