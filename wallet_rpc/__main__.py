@@ -15,7 +15,15 @@ from typing import Any, NoReturn
 import uvloop
 
 from wallet_rpc import __version__
-from wallet_rpc.cli import access_options, contracts_options, option_types, paymaster_options, trial_options
+from wallet_rpc.cli import (
+    access_options,
+    contracts_options,
+    option_types,
+    paymaster_options,
+    recording_options,
+    session_options,
+    trial_options,
+)
 from wallet_rpc.config import settings
 from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.primitives import Data, Hash32
@@ -35,6 +43,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"wallet-rpc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_server_commands(commands)
+    trial_options.add_trial_commands(commands)
+    recording_options.add_recording_commands(commands)
+    sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would, for experiments")
+    sign.add_argument("digest", help="32 bytes to sign: 0x and 64 hex digits")
+    sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
+    commands.add_parser("openrpc", help="print openrpc.yaml")
+    access_options.add_access_commands(commands)
+    access_options.add_incidents_command(commands)
+    session_options.add_session_commands(commands)
+    access_options.add_webhook_command(commands)
+    paymaster_options.add_paymaster_command(commands)
+    contracts_options.add_contracts_command(commands)
+    return parser
+
+
+def _add_server_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that run a server."""
     dev = commands.add_parser("dev", help="run a server with an embedded chain, bundler, paymaster and Redis")
     dev.add_argument(
         "--chain",
@@ -52,10 +78,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS=WEI_PER_UNIT",
         help="accept this ERC-20 for gas, at this price in wei for its smallest unit; may be repeated",
     )
+    dev.add_argument(
+        "--confirmations",
+        type=option_types.parse_confirmations,
+        default=1,
+        metavar="BLOCKS",
+        help="number of blocks that make a call final, its own included (default 1)",
+    )
     dev.add_argument("--deployments", type=Path, metavar="FILE", help="deployment records with contracts to install")
+    dev.add_argument(
+        "--seed",
+        type=option_types.parse_seed,
+        metavar="N",
+        help="derive ids, keys and times from N, so that every run is the same; implies --ephemeral",
+    )
     dev.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this one ends")
+    dev.add_argument("--exit-with", type=option_types.parse_process_id, metavar="PID", help="end with this process")
     serve = commands.add_parser("serve", help="run a server in front of your nodes, bundlers and Redis")
     dev.add_argument("--workers", help=argparse.SUPPRESS)  # rejected with the reason
+    serve.add_argument("--seed", help=argparse.SUPPRESS)  # rejected with the reason
     serve.add_argument("--workers", help=f"number of processes, for more cores ({settings.variable('workers')})")
     for command in (dev, serve):
         command.add_argument("--host", help=f"address to listen on ({settings.variable('host')})")
@@ -66,17 +107,6 @@ def _parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help="file to write when ready, removed at the end: JSON with the URL",
         )
-    trial_options.add_demo_command(commands)
-    trial_options.add_doctor_command(commands)
-    sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would, for experiments")
-    sign.add_argument("digest", help="32 bytes to sign: 0x and 64 hex digits")
-    sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
-    commands.add_parser("openrpc", help="print openrpc.yaml")
-    access_options.add_access_commands(commands)
-    access_options.add_incidents_command(commands)
-    paymaster_options.add_paymaster_command(commands)
-    contracts_options.add_contracts_command(commands)
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "serve":  # it forks, if at all, before it runs an event loop
             from wallet_rpc.cli.serve import run_serve_command
 
-            return run_serve_command(loaded, ready_file=options.ready_file, print_line=_print_line)
+            return run_serve_command(loaded, ready_file=options.ready_file, print_line=_print_line, seed=options.seed)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(options, loaded, parent=parent))
     except settings.SettingError as error:
@@ -121,6 +151,7 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 async def _run(options: argparse.Namespace, loaded: settings.Settings, *, parent: int) -> int:
     """Run the command, importing only the modules that it needs, so that it starts fast."""
+    status = 0
     match options.command:
         case "openrpc":
             from wallet_rpc.edge.api_documents import openrpc_yaml
@@ -141,14 +172,40 @@ async def _run(options: argparse.Namespace, loaded: settings.Settings, *, parent
             from wallet_rpc.cli.contracts import run_contracts_command
 
             return await run_contracts_command(options, loaded, print_line=_print_line)
-        case "org" | "key" | "audit" | "incidents":
+        case "record" | "replay":
+            from wallet_rpc.cli.recording import run_record_command, run_replay_command
+
+            run = run_record_command if options.command == "record" else run_replay_command
+            status = await _run_until_sigterm(run(options, loaded, parent=parent, print_line=_print_line))
+        case "org" | "key" | "audit" | "incidents" | "webhook":
             from wallet_rpc.cli.access import run_access_command
 
             return await _run_until_sigterm(run_access_command(options, loaded, print_line=_print_line))
-        case _:
-            from wallet_rpc.cli.dev import run_dev_command
+        case "session" | "stop":
+            from wallet_rpc.cli import session, session_explain, session_stops
+            from wallet_rpc.cli.access import run_access_command
 
-            await run_dev_command(loaded, options, parent=parent, print_line=_print_line)
+            actions = {
+                **session.SESSION_ACTIONS,
+                **session_explain.EXPLAIN_ACTIONS,
+                **session_stops.SESSION_STOP_ACTIONS,
+            }
+            command = run_access_command(options, loaded, print_line=_print_line, actions=actions)
+            return await _run_until_sigterm(command)
+        case _:
+            with suppress(asyncio.CancelledError):  # a signal during the imports ends the server as any later one does
+                await _run_until_sigterm(_run_dev(options, loaded, parent=parent))
+    return status
+
+
+async def _run_dev(options: argparse.Namespace, loaded: settings.Settings, *, parent: int) -> int:
+    """Run the development server."""
+    from wallet_rpc.devchain.process import spawn_workers
+
+    async with spawn_workers(len({*(options.chain or [None])})) as workers:  # first, since both import for long
+        from wallet_rpc.cli.dev import run_dev_command
+
+        await run_dev_command(loaded, options, parent=parent, workers=workers, print_line=_print_line)
     return 0
 
 

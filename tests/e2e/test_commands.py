@@ -272,7 +272,16 @@ STORY = (
     "one token more than the limit:",
     "another function of the token:",
     "another contract:",
-    "the account holds 1 ETH and 900 tokens, the recipient ",
+    "8. Another session, in which this server allows one call only. It may",
+    "  pending, 10000000000000000 of 10000000000000000, 100 of 100",
+    "  installed, 10000000000000000 of 10000000000000000, 0 of 100",
+    "10. Calls explained before anything is sent\n   10 tokens: allowed",
+    "   101 tokens: denied\n      denied by the session's permission erc20-token-transfer: the call spends 101 units",
+    "11. The owner pauses the session\n   one unit more: params.capabilities.permissions: the session is paused",
+    "then more than this server allows\n   one unit more: denied by the session's rule 0, calls",
+    "13. The owner revokes the session: it is refused here at once\n   one unit more: Session revoked",
+    "removes it from the chain; the modules, read back, have nothing of it",
+    "the account holds 1 ETH and 890 tokens, the recipient ",
 )
 
 

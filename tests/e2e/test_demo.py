@@ -12,8 +12,9 @@ from typing import TypeAlias
 import pytest
 
 from tests.e2e.process import Server, run_wallet_rpc
-from tests.support.constants import TOKEN
-from tests.support.rpc_client import Client
+from tests.support.constants import ROOT, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.accounts import ACCOUNTS
 
@@ -57,6 +58,17 @@ def test_the_demo_takes_the_time_of_the_chain(chain: Client, tmp_path: Path) -> 
 
     assert process.returncode == 0, process.stdout
     assert 2 * YEAR < expiry_in(process.stdout) - time.time() < 2 * YEAR + 2 * 3600
+
+
+def test_serve_refuses_a_session_whose_end_is_before_the_newest_block(serve: Server, chain: Client) -> None:
+    chain.rpc("evm_mine")
+    wallet = Wallet(serve.client())
+    with pytest.raises(RpcError) as refused:
+        wallet.create_session(ROOT, expirySec=int(time.time()) + YEAR)
+
+    assert (refused.value.code, refused.value.reason) == (-32602, "expired")
+    assert refused.value.data["field"] == "params.expirySec"
+    wallet.create_session(ROOT, expirySec=int(time.time()) + 3 * YEAR)
 
 
 def test_an_unfunded_demo_names_the_account_the_amount_and_the_option(demo: Demo) -> None:

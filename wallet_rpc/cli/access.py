@@ -10,12 +10,13 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
-from wallet_rpc.cli import audit, incidents
+from wallet_rpc.cli import audit, incidents, webhook
 from wallet_rpc.cli.administration import Job, Report
+from wallet_rpc.cli.grant_policy import change_policy
 from wallet_rpc.config.settings import SettingError, Settings
 from wallet_rpc.domain.access import (
     ApiKey,
@@ -35,13 +36,22 @@ from wallet_rpc.store_opening import open_configured_store
 
 _KEY_ID = re.compile(r"key_[0-9a-f]{20}", re.ASCII)
 _DAY = 86_400
+Action: TypeAlias = Callable[[Job], Awaitable[Report]]
+"""An action of a command on stored data."""
 
 
 async def run_access_command(
-    options: argparse.Namespace, settings: Settings, *, print_line: Callable[[str], None]
+    options: argparse.Namespace,
+    settings: Settings,
+    *,
+    print_line: Callable[[str], None],
+    actions: Mapping[tuple[str, str], Action] | None = None,
 ) -> int:
-    """Run the action, print its report and return its exit status: 0 for success. Raises: SettingError."""
-    action = _ACTIONS[options.command, options.action]
+    """Run the action, print its report and return its exit status: 0 for success. Raises: SettingError.
+
+    `actions` are those of other commands on stored data.
+    """
+    action = (_ACTIONS if actions is None else actions)[options.command, options.action]
     async with open_configured_store(settings) as store:
         job = Job(options=options, settings=settings, store=store, clock=SystemClock(), entropy=SystemEntropy())
         try:
@@ -49,8 +59,13 @@ async def run_access_command(
         except Unavailable as error:
             sys.stderr.write(f"wallet-rpc: {error.message}\n")
             return 1
-    print_line(json.dumps(report.value) if options.json else "\n".join(report.lines))
+    print_line(json.dumps(report.value) if options.json else "\n".join(map(_escape, report.lines)))
     return report.status
+
+
+def _escape(line: str) -> str:
+    """Escape what a terminal would not print, such as control characters in a tag that a caller chose."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 async def _create_organization(job: Job) -> Report:
@@ -156,12 +171,14 @@ def _time(seconds: UnixSeconds | None) -> str | None:
     return None if seconds is None else format_time(seconds)
 
 
-_ACTIONS: dict[tuple[str, str], Callable[[Job], Awaitable[Report]]] = {
+_ACTIONS: dict[tuple[str, str], Action] = {
     ("org", "create"): _create_organization,
     ("org", "list"): _list_organizations,
+    ("org", "policy"): change_policy,
     ("key", "create"): _create_key,
     ("key", "list"): _list_keys,
     ("key", "revoke"): _revoke_key,
     **audit.ACTIONS,
     **incidents.INCIDENT_ACTIONS,
+    **webhook.WEBHOOK_ACTIONS,
 }

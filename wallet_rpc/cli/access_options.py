@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 from wallet_rpc.cli.option_types import parse_address
 from wallet_rpc.config.settings import variable
 from wallet_rpc.domain.access import KeyScope
+from wallet_rpc.domain.event import LOGGED_TYPES, SUBJECTS
+from wallet_rpc.domain.grant_warnings import WarningCode
 from wallet_rpc.domain.times import read_time
 from wallet_rpc.primitives import UnixSeconds
 
@@ -26,6 +28,16 @@ def add_access_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     create = org("create", "create an organisation and print its id")
     create.add_argument("name", type=_name, metavar="NAME", help="display name")
     org("list", "list all organisations")
+    policy = org("policy", "show or change the warnings about new sessions that are errors")
+    _add_organization_option(policy)
+    codes = ", ".join(WarningCode)
+    for name, meaning in (
+        ("--refuse", f"create no session with this warning: {codes}"),
+        ("--allow", "only warn of it"),
+    ):
+        policy.add_argument(
+            name, action="append", default=[], choices=[*map(str, WarningCode)], metavar="CODE", help=meaning
+        )
 
     key = _add_command(commands, "key", "manage the API keys of an organisation")
     create = key("create", "create a key and print it, only this once")
@@ -53,6 +65,10 @@ def add_access_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     revoke = key("revoke", "revoke a key and all session tokens that it created")
     revoke.add_argument("key", metavar="KEY_ID", help="id of the key")
 
+    _add_audit_command(commands)
+
+
+def _add_audit_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     audit = _add_command(commands, "audit", "verify, anchor or print the tamper-evident audit log of an organisation")
     verify = audit("verify", "check that no log was cut or altered; exit status 1 if one was")
     _add_organization_option(verify, is_required=False)
@@ -70,6 +86,23 @@ def add_access_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     show = audit("show", "print the entries, one per line")
     _add_organization_option(show)
     show.add_argument("--last", type=_count, metavar="N", help="print only the last N")
+
+
+def add_webhook_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command that manages webhooks."""
+    webhook = _add_command(commands, "webhook", "manage the URLs to which an organisation's events are posted")
+    add = webhook("add", "register a URL, and print the secret of its signatures, only this once")
+    _add_organization_option(add)
+    add.add_argument("url", metavar="URL", help="URL to post events to")
+    add.add_argument(
+        "--type", action="append", type=_event_name, metavar="TYPE", help="type or subject of events; may be repeated"
+    )
+    _add_organization_option(webhook("list", "list the webhooks with their progress, without their secrets"))
+    for action, meaning in (("remove", "delete a webhook"), ("test", "post a test event; exit status 1 if it fails")):
+        parser = webhook(action, meaning)
+        _add_organization_option(parser)
+        parser.add_argument("webhook", metavar="WEBHOOK_ID", help="id of the webhook")
+    _add_organization_option(webhook("dead", "list the events that webhooks did not take"))
 
 
 def add_incidents_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -107,6 +140,13 @@ def _name(text: str) -> str:
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
         raise argparse.ArgumentTypeError(f"expected a name of 1 to {_LONGEST_NAME} printable characters")
     return name
+
+
+def _event_name(text: str) -> str:
+    names = sorted({*SUBJECTS, *LOGGED_TYPES})
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(names)}, got {text!r}")
+    return text
 
 
 def _count(text: str) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from wallet_rpc.adapters.sponsorship.setup import signer_of
+from wallet_rpc.adapters.transactions import signer_of
 from wallet_rpc.cli.administration import Job, Report, no_organization
 from wallet_rpc.config.settings import SettingError, variable
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, ApiKey, Organization, OrganizationId

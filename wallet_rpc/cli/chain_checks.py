@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from wallet_rpc.adapters.sponsorship.paymaster_contract import PaymasterContract, PaymasterStatus
-from wallet_rpc.adapters.sponsorship.setup import signer_of
+from wallet_rpc.adapters.transactions import signer_of
 from wallet_rpc.chain_clients import ChainClients
 from wallet_rpc.cli.clock_checks import add_skew, measure_skew, read_date
 from wallet_rpc.cli.findings import CheckState, Findings

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from wallet_rpc.cli.demo_client import Client
+from wallet_rpc.cli.demo_client import has_code, read_balance
 from wallet_rpc.cli.demo_funds import MINT, Payer
+from wallet_rpc.client import AsyncWalletClient
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Address, Data
@@ -29,7 +30,10 @@ class Asset(Protocol):
     """Native currency that the account needs for its transfers, in wei."""
 
     async def fund(self, payer: Payer, account: Address) -> str:
-        """Give the account what it transfers besides native currency; return the text for it. Raises: ServerError."""
+        """Give the account what it transfers besides native currency; return the text for it.
+
+        Raises: DemoFailed; ClientError.
+        """
 
     async def balance(self, holder: Address) -> int:
         """Return a balance in units."""
@@ -50,7 +54,7 @@ class Tokens:
     noun = "tokens"
     needed_wei = 0
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncWalletClient) -> None:
         self._client = client
 
     async def fund(self, payer: Payer, account: Address) -> str:
@@ -61,7 +65,7 @@ class Tokens:
     async def balance(self, holder: Address) -> int:
         """Return a balance in the token's smallest unit."""
         call = {"to": TEST_TOKEN.hex0x(), "data": _encode(_BALANCE_OF, abi.address(holder))}
-        return int(await self._client.call("eth_call", call, "latest"), 16)
+        return int(await self._client.request("eth_call", call, "latest"), 16)
 
     def permissions(self) -> list[dict[str, Any]]:
         """Allow transfers of the token, and a little native currency."""
@@ -92,7 +96,7 @@ class NativeCurrency:
     noun = "units of 0.000001 ETH"
     needed_wei = (LIMIT + 1) * _UNIT_WEI
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncWalletClient) -> None:
         self._client = client
 
     async def fund(self, payer: Payer, account: Address) -> str:
@@ -101,7 +105,7 @@ class NativeCurrency:
 
     async def balance(self, holder: Address) -> int:
         """Return a balance in whole units."""
-        return await self._client.balance(holder.hex0x()) // _UNIT_WEI
+        return await read_balance(self._client, holder) // _UNIT_WEI
 
     def permissions(self) -> list[dict[str, Any]]:
         """Allow plain transfers, which are calls without a function."""
@@ -122,9 +126,9 @@ class NativeCurrency:
         }
 
 
-async def choose_asset(client: Client) -> Asset:
+async def choose_asset(client: AsyncWalletClient) -> Asset:
     """Return test tokens if the chain has them, else the native currency."""
-    return Tokens(client) if await client.has_code(TEST_TOKEN.hex0x()) else NativeCurrency(client)
+    return Tokens(client) if await has_code(client, TEST_TOKEN) else NativeCurrency(client)
 
 
 def _encode(selector: bytes, *words: bytes) -> str:

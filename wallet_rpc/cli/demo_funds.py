@@ -7,11 +7,12 @@ from typing import Protocol
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.transaction_sender import TransactionSender
-from wallet_rpc.cli.demo_client import Client, ServerError
+from wallet_rpc.cli.demo_client import DemoFailed
+from wallet_rpc.client import AsyncWalletClient, RpcError
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.ether import ETHER, format_ether
-from wallet_rpc.errors import WalletError
+from wallet_rpc.errors import MethodNotFound, WalletError
 from wallet_rpc.primitives import Address, Data
 
 MINT = abi.selector_of("mint(address,uint256)")
@@ -27,10 +28,10 @@ class Payer(Protocol):
     """Address that gets what the account has left at the end; None if it is worthless."""
 
     async def pay(self, account: Address, wei: int) -> int:
-        """Pay at least this amount to the account, and return the paid amount. Raises: ServerError."""
+        """Pay at least this amount to the account, and return the paid amount. Raises: DemoFailed; ClientError."""
 
     async def mint(self, account: Address, units: int) -> None:
-        """Mint test tokens for the account. Raises: ServerError."""
+        """Mint test tokens for the account. Raises: DemoFailed; ClientError."""
 
 
 class EmbeddedChain:
@@ -39,28 +40,28 @@ class EmbeddedChain:
     recipient = Address(bytes.fromhex("00000000000000000000000000000000f00dcafe"))
     returns_to: Address | None = None
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncWalletClient) -> None:
         self._client = client
 
     async def pay(self, account: Address, wei: int) -> int:
-        """Set the account's balance to 1 ETH or more. Raises: ServerError for a chain that sets no balances."""
+        """Set the account's balance to 1 ETH or more. Raises: DemoFailed if the chain sets no balances."""
         amount = max(wei, ETHER)
         try:
-            await self._client.call("anvil_setBalance", account.hex0x(), hex(amount))
-        except ServerError as error:
-            if not error.is_unknown_method:
+            await self._client.request("anvil_setBalance", account.hex0x(), hex(amount))
+        except RpcError as error:
+            if error.code != MethodNotFound.code:
                 raise
             text = (
                 f"this server's chain sets no balances, and account {account} needs {wei} wei ({format_ether(wei)} ETH)"
             )
-            raise ServerError(f"{text}: name the private key of a funded account with --funder KEY") from None
+            raise DemoFailed(f"{text}: name the private key of a funded account with --funder KEY") from None
         return amount
 
     async def mint(self, account: Address, units: int) -> None:
         """Mint from the first of the chain's own accounts."""
-        accounts = await self._client.call("eth_accounts")
+        accounts = await self._client.request("eth_accounts")
         data = Data(MINT + abi.address(account) + abi.uint(units)).hex0x()
-        await self._client.call("eth_sendTransaction", {"from": accounts[0], "to": TEST_TOKEN.hex0x(), "data": data})
+        await self._client.request("eth_sendTransaction", {"from": accounts[0], "to": TEST_TOKEN.hex0x(), "data": data})
 
 
 class Funder:
@@ -88,4 +89,4 @@ class Funder:
         try:
             await self._sender.send(to, data, value=value)
         except WalletError as error:
-            raise ServerError(f"--funder: {error.message}", code=error.code) from None
+            raise DemoFailed(f"--funder: {error.message} (code {error.code})") from None

@@ -30,7 +30,7 @@ async def _show(job: Job) -> Report:
         raise SettingError(f"incidents show: no such incident{named} {where}")
     facts = {name: value for name, value in _to_json(incident).items() if name != "traceback"}
     lines = [f"{name + ':':<11} {value}" for name, value in facts.items()]
-    return Report(value=_to_json(incident), lines=[*lines, "", incident.traceback])
+    return Report(value=_to_json(incident), lines=[*lines, "", *incident.traceback.splitlines()])
 
 
 def _place(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.http_post import HttpClient, PostClient
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.sponsorship.paymaster_contract import PaymasterContract, creation_code, derive_address
-from wallet_rpc.adapters.sponsorship.setup import signer_of
+from wallet_rpc.adapters.transactions import signer_of
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.genesis import GenesisMissing, load_genesis

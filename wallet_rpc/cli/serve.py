@@ -14,7 +14,7 @@ import uvloop
 
 from wallet_rpc import __version__
 from wallet_rpc.cli.ready_file import open_ready_file
-from wallet_rpc.config.settings import Settings, variable
+from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.edge import log_lines
 from wallet_rpc.edge.connections import raise_open_file_limit
 from wallet_rpc.edge.life_log import log_life
@@ -27,8 +27,12 @@ if TYPE_CHECKING:  # a server without metrics does not import their library
     from wallet_rpc.metrics.opening import OpenMetrics
 
 
-def run_serve_command(settings: Settings, *, ready_file: Path | None, print_line: Callable[[str], None]) -> int:
-    """Serve until a signal, and return the exit status: 0 for success. Raises: SettingError."""
+def run_serve_command(
+    settings: Settings, *, ready_file: Path | None, print_line: Callable[[str], None], seed: str | None = None
+) -> int:
+    """Serve until a signal, and return the exit status: 0 for success. Raises: SettingError, also with a seed."""
+    if seed is not None:
+        raise SettingError("--seed: only for dev, since keys, tokens and ids would be predictable; start without it")
     is_json, is_one = settings.log != "human", settings.workers == 1
     log_lines.configure(json=is_json, level=settings.log_level, has_thread=is_one)
     raise_open_file_limit()

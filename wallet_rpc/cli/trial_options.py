@@ -7,7 +7,13 @@ import argparse
 from wallet_rpc.cli.option_types import parse_private_key
 
 
-def add_demo_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_trial_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands `demo` and `doctor` and their options."""
+    _add_demo_command(commands)
+    _add_doctor_command(commands)
+
+
+def _add_demo_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command `demo` and its options."""
     demo = commands.add_parser("demo", help="show account creation, a grant, an allowed call and a denied call")
     demo.add_argument("--url", help="URL of the server (default: a running one, else a new ephemeral one)")
@@ -21,7 +27,7 @@ def add_demo_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
     demo.add_argument("--policy", metavar="ID", help="sponsorship policy that pays for gas (default: the account pays)")
 
 
-def add_doctor_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_doctor_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command `doctor` and its option."""
     doctor = commands.add_parser("doctor", help="check all that serve needs; the exit status is 1 after a failure")
     doctor.add_argument("--json", action="store_true", help="print one line of JSON")
