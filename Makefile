@@ -11,13 +11,13 @@ export npm_config_fetch_retry_mintimeout ?= 1000
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc lock upgrade wheel try-wheel contracts clients stack-tools stack vectors scenarios check-chain demo bench chaos mutants clean picture
+.PHONY: help setup run test check style cover openrpc lock upgrade wheel try-wheel contracts clients js stack-tools stack vectors scenarios check-chain check-rules demo bench chaos mutants clean picture
 .DELETE_ON_ERROR:
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/.dev contracts clients stack-tools ## Install everything for development
+setup: .venv/.dev contracts clients stack-tools js ## Install everything for development
 
 run: .venv/.run contracts ## Start a wallet server with its own chain and Redis (ARGS="--chain 421614")
 	@exec $(BIN)/wallet-rpc dev $(ARGS)
@@ -25,7 +25,7 @@ run: .venv/.run contracts ## Start a wallet server with its own chain and Redis 
 test: setup ## Run the whole test suite (ARGS="-k name")
 	@$(BIN)/pytest -n 3 --dist loadscope $(ARGS)
 
-check: setup ## Run linter, language measures, type checker and import contracts; compare openrpc.yaml
+check: .venv/.dev contracts ## Run linter, language measures, type checker and import contracts; compare openrpc.yaml
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m tests.style
 	@$(BIN)/mypy
@@ -38,8 +38,9 @@ style: setup ## Measure the language of names and docstrings against its targets
 cover: setup ## Check that the domain's tests cover every line and branch of it
 	@$(BIN)/pytest -p no:randomly tests/domain tests/golden/test_vectors.py --cov=wallet_rpc.domain --cov-branch --cov-report=term-missing --cov-fail-under=100
 
-openrpc: .venv/.run ## Write openrpc.yaml from the operations
+openrpc: .venv/.dev ## Write openrpc.yaml and the methods of the Python client from the operations
 	@$(BIN)/wallet-rpc openrpc > openrpc.yaml.new && mv openrpc.yaml.new openrpc.yaml
+	@$(BIN)/python -m tests.client.generate
 
 lock: .venv/.dev ## Pin the requirements of pyproject.toml in .requirements, changing as little as possible
 	@$(BIN)/python -m tests.packages.lock
@@ -47,7 +48,7 @@ lock: .venv/.dev ## Pin the requirements of pyproject.toml in .requirements, cha
 upgrade: .venv/.dev ## Raise the upper bounds and the pins of all dependencies to the newest; print what changed
 	@$(BIN)/python -m tests.packages.lock --upgrade
 
-wheel: setup ## Build the wheel and the sdist into .dist
+wheel: .venv/.dev contracts ## Build the wheel and the sdist into .dist
 	@rm -rf .dist && $(BIN)/python -m build --no-isolation --outdir .dist
 
 try-wheel: setup ## Build the wheel from a fresh tree and play its demo, by the commands of specs/dependencies.md
@@ -58,6 +59,11 @@ contracts: .venv/.run ## Compile the contracts into the genesis file if they cha
 
 clients: .venv/.dev ## Install the official clients from npm if their lock file changed
 	@$(BIN)/python -m tests.clients.npm
+
+js: .venv/.dev ## Build the JavaScript package, and install it in an empty project
+	@$(BIN)/python -m tests.js.packing
+	@command -v chromium >/dev/null || { echo "Installing Chromium, in which the tests run dapps"; $(APT) update && $(APT) install -y --no-install-recommends chromium >/dev/null; } || \
+		echo "Chromium is missing and could not be installed: the tests of dapps will fail"
 
 stack-tools: .venv/.dev ## Install anvil and Alto from npm if their lock file changed
 	@$(BIN)/python -m tests.stack.installing
@@ -74,6 +80,11 @@ scenarios: setup ## Replay golden scenarios on the embedded chain (DIR=folder, d
 check-chain: setup ## Replay every scenario on wallet-rpc's contracts and, where present, on the production bytecode
 	@$(BIN)/python -m tests.golden.scenarios specs/scenarios
 	@$(BIN)/python -m tests.golden.scenarios specs/scenarios --contracts production
+
+check-rules: setup ## Compare decisions on sessions with the EVM, and reservations with a model, 10,000 each (ARGS="--seed 1")
+	@$(BIN)/python -m tests.explain $(ARGS)
+	@$(BIN)/python -m tests.explain --contracts production $(ARGS)
+	@$(BIN)/python -m tests.rules $(ARGS)
 
 demo: .venv/.run contracts ## Show account, grant, allowed and denied calls on a running or new server (ARGS="--url http://…")
 	@exec $(BIN)/wallet-rpc demo $(ARGS)
@@ -92,7 +103,7 @@ mutants: setup ## Run mutation tests of the code that decides about authority (A
 	@nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
 clean: ## Remove installed and built files; keep data folders
-	@rm -rf .venv .chaos .dist wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/bench/node_modules tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
+	@rm -rf .venv .chaos .dist wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/bench/node_modules tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages wallet_rpc/js/node_modules wallet_rpc/js/build tests/js/build
 
 # Each installation removes `.made` until it is done, so an interrupted one starts again from nothing.
 # A bare Debian has Python without venv and pip: then its python3-venv package is installed first.

@@ -22,6 +22,7 @@ from wallet_rpc.errors import (
     StaleNonce,
     Unavailable,
     WalletError,
+    sessions,
 )
 from wallet_rpc.primitives import Data
 
@@ -43,7 +44,7 @@ def subclasses(kind: type[WalletError]) -> Iterator[type[WalletError]]:
         yield from subclasses(child)
 
 
-KINDS = [kind for kind in subclasses(WalletError) if kind.__module__ == errors.__name__]
+KINDS = [kind for kind in subclasses(WalletError) if kind.__module__ in {errors.__name__, sessions.__name__}]
 CODES = {
     "ParseError": -32700,
     "InvalidRequest": -32600,
@@ -65,6 +66,8 @@ CODES = {
     "Unauthorized": 4100,
     "Forbidden": 4100,
     "SessionEnded": 4100,
+    "SessionPaused": 4100,
+    "RuleDenied": 4100,
     "NotFound": -32001,
     "Conflict": -32002,
     "InternalError": -32603,

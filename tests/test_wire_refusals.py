@@ -18,6 +18,13 @@ from wallet_rpc.wire.members import MAX_FIELD_ERRORS
 
 
 @shape
+class Named:
+    """Text of a form."""
+
+    name: Annotated[str, Field(pattern="^[a-z]+$")]
+
+
+@shape
 class Short:
     """Text of a bounded length."""
 
@@ -52,7 +59,7 @@ INVALID: list[tuple[str, Any, str, str]] = [
     ("pet", {"kind": None}, "pet", "expected one of 'cat', 'dog', got null"),
     ("pet", {"kind": True}, "pet", "expected one of 'cat', 'dog', got true"),
     ("pet", {"kind": LONG}, "pet", f"expected one of 'cat', 'dog', got {SHORT}"),
-    ("pet", {}, "pet", "expected an object with a member that names its type"),
+    ("pet", {}, "pet", "expected an object with the member 'kind' that names its type, got one without it"),
     ("pet", "cat", "pet", 'expected an object, got "cat"'),
     ("pet", {"kind": "dog"}, "pet.name", "required, but absent"),
     ("pet", {"kind": "dog", "name": {}}, "pet.name", "expected a string, got an object"),
@@ -94,6 +101,11 @@ def test_text_of_the_wrong_length_is_not_repeated(text: str, says: str) -> None:
         wire.decode(Short, {"name": text})
 
     assert error_info.value.message == f"params.name: {says}"
+
+
+def test_text_of_another_form_is_rejected_with_the_form() -> None:
+    with pytest.raises(InvalidParams, match=r'params.name: expected a string that matches \^\[a-z\]\+\$, got "a b"'):
+        wire.decode(Named, {"name": "a b"})
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])

@@ -1,4 +1,4 @@
-"""Authentication options of a server: open or not, temporary API keys, the token signer and accepted sources."""
+"""Authentication of a server: open or not, temporary API keys, the token signer and accepted sources."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.settings import SettingError, Settings, variable
-from wallet_rpc.domain.access import ApiKey
+from wallet_rpc.domain.access import ApiKey, Caller, KeyId
+from wallet_rpc.edge.authentication import Authenticator
 from wallet_rpc.edge.request_sources import ANY, Origins, Sources
 from wallet_rpc.ports import Clock, TokenSigner
+from wallet_rpc.ports.limits import Limiter, RateLimitResult
+from wallet_rpc.primitives import UnixSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +65,32 @@ async def _has_active_key(store: RedisStore, clock: Clock) -> bool:
         if any(key.is_active(clock.now()) for key in keys):
             return True
     return False
+
+
+def build_authenticator(store: RedisStore, options: AuthOptions, clock: Clock, *, real_clock: Clock) -> Authenticator:
+    """Build the authenticator of a server; keys and revocations are in the store."""
+    temporary_keys = {key.id: key for key in options.temporary_keys}
+
+    async def find_key(key_id: KeyId) -> ApiKey | None:
+        return temporary_keys[key_id] if key_id in temporary_keys else await store.directory.key(key_id)
+
+    return Authenticator(
+        find_key=find_key,
+        tokens=lambda organization: store.for_organization(organization).tokens,
+        token_signer=options.token_signer,
+        limiter=_RealTimeLimiter(store.limiter, real_clock),
+        clock=clock,
+        is_open=options.is_open,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _RealTimeLimiter:
+    """A `ports.limits.Limiter` whose time passes also while that of the server stands still."""
+
+    limiter: Limiter
+    clock: Clock
+
+    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
+        """Count a body by the real clock instead of `now`. Raises: Unavailable."""
+        return await self.limiter.take(caller, cost, now=self.clock.now())

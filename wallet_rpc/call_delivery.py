@@ -15,8 +15,8 @@ from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.edge.drain import Drain, current_drain
 from wallet_rpc.edge.observe import log, log_incident
 from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
-from wallet_rpc.ports import Ports
-from wallet_rpc.services.delivery_workers import DeliveryWorkers
+from wallet_rpc.ports import Clock, Ports
+from wallet_rpc.services.delivery_workers import DeliveryWorkers, Turn
 from wallet_rpc.time_limits import TimeLimit
 
 HAND_OVER_SECONDS = 5.0
@@ -45,14 +45,20 @@ class _LogReporter:
 
 
 @asynccontextmanager
-async def run_delivery(ports: Ports, store: RedisStore) -> AsyncIterator[None]:
-    """Deliver calls while the block runs; at its end, wait for the running attempts, also those of requests."""
+async def run_delivery(
+    ports: Ports, store: RedisStore, clock: Clock | None = None, *, turn: Turn = nullcontext
+) -> AsyncIterator[None]:
+    """Deliver calls while the block runs; at its end, wait for the running attempts, also those of requests.
+
+    `clock` is that of pauses between attempts, if it is not the server's.
+    """
 
     def ports_of(organization: OrganizationId) -> Ports:
         return replace(ports, caller=LOCAL_CALLER, store=store.for_organization(organization))
 
     drain = current_drain()
-    workers = DeliveryWorkers(store.outbox, ports_of, ports.clock, _LogReporter())
+    pauses = ports.clock if clock is None else clock
+    workers = DeliveryWorkers(store.outbox, ports_of, pauses, _LogReporter(), turn=turn)
     running = asyncio.create_task(workers.run())
     stopping = asyncio.create_task(_stop_on_drain(workers, drain))
     try:

@@ -16,29 +16,35 @@ from wallet_rpc.adapters.http_post import HttpClient, PostClient
 from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.adapters.system import SYSTEM_RANDOM, SystemClock
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
-from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
+from wallet_rpc.auth_options import AuthOptions, build_authenticator, load_auth_options, sources_of
 from wallet_rpc.call_delivery import run_delivery
 from wallet_rpc.chain_clients import ChainClients, build_chain_clients, open_pools
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import Settings, variable
-from wallet_rpc.domain.access import ApiKey, KeyId
-from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
+from wallet_rpc.dev_faults import DevFaults
+from wallet_rpc.edge.api_documents import build_documents, rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
-from wallet_rpc.edge.chain_choice import RequestRecorder, bind_chain, record_requests, route_by_chain
+from wallet_rpc.edge.chain_choice import RequestRecorder, bind_chain, route_by_chain
+from wallet_rpc.edge.chain_interceptors import build_interceptors
+from wallet_rpc.edge.following import build_following
 from wallet_rpc.edge.health import OPENAPI_PATH, document_route, health_routes
-from wallet_rpc.edge.http import CHAIN_PATH, build_app, wallet_handlers
-from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
+from wallet_rpc.edge.http import CHAIN_PATH, HttpApp, build_app, wallet_handlers
+from wallet_rpc.edge.interception import intercept_requests
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
+from wallet_rpc.edge.openrpc import Document
 from wallet_rpc.edge.request_context import LOCAL_CALLER, current_context
 from wallet_rpc.edge.rest import RestApi
-from wallet_rpc.edge.rpc_endpoint import Handler
+from wallet_rpc.embedded_chains import MAX_CHAIN_BODY_BYTES, EmbeddedChains
 from wallet_rpc.errors import InvalidRequest
+from wallet_rpc.event_delivery import run_events
 from wallet_rpc.metrics.facts import FactSources
 from wallet_rpc.observability import observe_server, record_incidents
 from wallet_rpc.payer_opening import Payers, build_relayer_options, check_paymasters, sponsor_of
-from wallet_rpc.ports import Clock, Ports, Quotes
+from wallet_rpc.ports import Clock, Ports, Quotes, RandomSources
 from wallet_rpc.services.audit_log import log_chain_request
+from wallet_rpc.services.event_feed import EventFeed
 from wallet_rpc.services.session_tokens import TOKEN_PATHS
 from wallet_rpc.store_opening import check_durability, log_durability, open_store, require_available
 
@@ -56,25 +62,16 @@ _TOKENS_DISABLED = InvalidRequest(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedChains:
-    """The embedded chains that `dev` serves next to the wallet, by chain id."""
-
-    handlers: Mapping[int, Handler]
-    """The handlers at `/chain/{id}`."""
-    chains: Mapping[int, Fallback]
-    reads: frozenset[str]
-    """Methods of these chains that change no state."""
-    methods: frozenset[str]
-    """The methods of these chains that `serve` does not forward."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """The clock, the authentication options and the quote provider of a server."""
+    """The clock, the authentication options, the quote provider and the sources of random bytes of a server."""
 
     clock: Clock
     auth: AuthOptions
     quotes: Quotes | None
+    real_clock: Clock
+    """The clock of rate limits and webhooks, and of pauses between attempts."""
+    random: RandomSources = SYSTEM_RANDOM
+    faults: DevFaults | None = None
 
 
 def build_ports(
@@ -85,11 +82,12 @@ def build_ports(
         chains={each.ports.chain_id: each.ports for each in chain_clients},
         store=store,
         clock=options.clock,
-        entropy=SystemEntropy(),
+        entropy=options.random.background,
         caller=LOCAL_CALLER,
         quotes=options.quotes,
         token_signer=options.auth.token_signer,
         rules=settings.rules,
+        faults=options.faults,
     )
 
 
@@ -101,32 +99,54 @@ async def open_wallet_app(
     options: ServerOptions,
     *,
     embedded: EmbeddedChains | None = None,
-) -> AsyncIterator[ASGIApp]:
+) -> AsyncIterator[HttpApp]:
     """Build the HTTP server over an open store and connected chains, and deliver calls while the block runs."""
     ports = build_ports(settings, store, chain_clients, options)
-    async with record_incidents(store.incidents), run_delivery(ports, store):
-        yield _build_app(settings, store, ports, chain_clients, options, embedded=embedded)
+    clock, recording = options.real_clock, record_incidents(store.incidents)
+    if embedded is not None:
+        embedded.turns.background = ports.background
+    delivery = run_delivery(ports, store, clock, turn=nullcontext if embedded is None else embedded.turns.share)
+    async with recording, delivery, run_events(store, ports, clock) as feed:
+        opened = _Opened(store=store, ports=ports, chain_clients=chain_clients, feed=feed)
+        yield _build_app(settings, opened, options, embedded=embedded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """The opened parts of a server that requests use."""
+
+    store: RedisStore
+    ports: Ports
+    chain_clients: Sequence[ChainClients]
+    feed: EventFeed
+
+
+def _context_builder(opened: _Opened, options: ServerOptions) -> Callable[[], Ports]:
+    def build_context() -> Ports:
+        request = current_context()
+        return replace(
+            opened.ports,
+            caller=request.caller,
+            request_id=request.id or None,
+            store=opened.store.for_organization(request.caller.organization),
+            subscriber=request.subscriber,
+            entropy=options.random.for_request(),
+        )
+
+    return build_context
 
 
 def _build_app(
-    settings: Settings,
-    store: RedisStore,
-    ports: Ports,
-    chain_clients: Sequence[ChainClients],
-    options: ServerOptions,
-    *,
-    embedded: EmbeddedChains | None,
-) -> ASGIApp:
-    def build_context() -> Ports:
-        request = current_context()
-        own = store.for_organization(request.caller.organization)
-        return replace(ports, caller=request.caller, request_id=request.id or None, store=own)
-
-    auth = _build_authenticator(store, options)
-    operations, openrpc = rpc_with_document()
-    proxies = {each.ports.chain_id: each.upstream_proxy.forward for each in chain_clients}
-    chains = proxies if embedded is None else embedded.chains
+    settings: Settings, opened: _Opened, options: ServerOptions, *, embedded: EmbeddedChains | None
+) -> HttpApp:
+    store, chain_clients, build_context = opened.store, opened.chain_clients, _context_builder(opened, options)
+    auth = build_authenticator(store, options.auth, options.clock, real_clock=options.real_clock)
+    operations, openrpc = rpc_with_document(has_faults=options.faults is not None)
+    operations = operations if embedded is None else embedded.guard_operations(operations)
     record = _request_recorder(build_context, embedded)
+    proxies = {each.ports.chain_id: each.upstream_proxy.forward for each in chain_clients}
+    interceptors = build_interceptors(build_context, {} if embedded is None else embedded.feeds)
+    chains = intercept_requests(proxies, interceptors) if embedded is None else embedded.guard_fallbacks(interceptors)
     dispatcher = JsonRpcDispatcher(
         operations,
         build_context,
@@ -137,58 +157,68 @@ def _build_app(
     )
     dispatcher.chain_methods = _CHAIN_METHODS if embedded is None else _CHAIN_METHODS | embedded.methods
 
-    def states() -> Mapping[str, str]:
-        return {"redis": store.health.mark} | {f"chain {each.ports.chain_id}": each.mark for each in chain_clients}
-
     has_tokens = options.auth.token_signer is not None
-    rest_operations, openapi = rest_with_document(has_tokens=has_tokens)
+    rest, openapi = _build_rest(settings, auth, build_context, has_tokens=has_tokens, embedded=embedded)
+    documents = document_route(openrpc), document_route(openapi, OPENAPI_PATH)
+    routes = [*health_routes(_list_states(store, chain_clients)), *documents]
+    handlers = wallet_handlers(dispatcher.dispatch)
+    handlers |= {CHAIN_PATH.format(id=chain_id): bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
+    own = {} if embedded is None else embedded.build_handlers(interceptors, record, methods=dispatcher.chain_methods)
+    handlers |= {path: auth.require_write_access(handler) for path, handler in own.items()}
+    if options.faults is not None:
+        handlers = options.faults.intercept(handlers)
+    sources = sources_of(settings, options.auth)
+    streams, websockets = build_following(opened.feed, auth, build_context, sources, options.random.request_ids)
+    app = build_app(
+        handlers,
+        routes=routes,
+        max_bytes=dict.fromkeys(own, MAX_CHAIN_BODY_BYTES),
+        authenticate=auth.authenticate,
+        mounts=rest.build_mounts(sources.origins) | streams,
+        sources=sources,
+    )
+    app.websockets, app.draw_bytes = websockets(app.paths), options.random.request_ids.random_bytes
+    return app
+
+
+def _build_rest(
+    settings: Settings,
+    auth: Authenticator,
+    build_context: Callable[[], Ports],
+    *,
+    has_tokens: bool,
+    embedded: EmbeddedChains | None,
+) -> tuple[RestApi[Ports], Document]:
+    """Build the REST API, and its document."""
+    operations, document = rest_with_document(has_tokens=has_tokens)
     rest = RestApi(
-        operations=rest_operations,
+        operations=operations if embedded is None else embedded.guard_operations(operations),
         context=build_context,
         authenticator=auth,
         deadline_seconds=settings.deadline_seconds,
         disabled={} if has_tokens else dict.fromkeys(TOKEN_PATHS, _TOKENS_DISABLED),
     )
-    routes = [*health_routes(states), document_route(openrpc), document_route(openapi, OPENAPI_PATH)]
-    handlers = wallet_handlers(dispatcher.dispatch)
-    handlers |= {CHAIN_PATH.format(id=chain_id): bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
-    for chain_id, handler in ({} if embedded is None else embedded.handlers).items():
-        recorded = record_requests(chain_id, handler, record, methods=dispatcher.chain_methods)
-        handlers[CHAIN_PATH.format(id=chain_id)] = auth.require_write_access(recorded)
-    sources = sources_of(settings, options.auth)
-    mounts = rest.build_mounts(sources.origins)
-    return build_app(handlers, routes=routes, authenticate=auth.authenticate, mounts=mounts, sources=sources)
+    return rest, document
+
+
+def _list_states(store: RedisStore, chain_clients: Sequence[ChainClients]) -> Callable[[], Mapping[str, str]]:
+    """Return the function that reads the marks of the Redis and of the chains."""
+
+    def states() -> Mapping[str, str]:
+        return {"redis": store.health.mark} | {f"chain {each.ports.chain_id}": each.mark for each in chain_clients}
+
+    return states
 
 
 def _request_recorder(build_context: Callable[[], Ports], embedded: EmbeddedChains | None) -> RequestRecorder:
     """Build the recorder of state-changing requests: write methods in `serve`, all but known reads in `dev`."""
 
     async def record(chain_id: int, request: Mapping[str, Any]) -> None:
-        method = request["method"]
-        if embedded is None:
-            is_write = method in NODE_WRITES | BUNDLER_WRITES
-        else:
-            is_write = method not in NODE_READS | BUNDLER_READS | embedded.reads
-        if is_write:
+        method, reads = request["method"], None if embedded is None else NODE_READS | BUNDLER_READS | embedded.reads
+        if method in NODE_WRITES | BUNDLER_WRITES if reads is None else method not in reads:
             await log_chain_request(build_context(), chain_id, request)
 
     return record
-
-
-def _build_authenticator(store: RedisStore, options: ServerOptions) -> Authenticator:
-    temporary_keys = {key.id: key for key in options.auth.temporary_keys}
-
-    async def find_key(key_id: KeyId) -> ApiKey | None:
-        return temporary_keys[key_id] if key_id in temporary_keys else await store.directory.key(key_id)
-
-    return Authenticator(
-        find_key=find_key,
-        tokens=lambda organization: store.for_organization(organization).tokens,
-        token_signer=options.auth.token_signer,
-        limiter=store.limiter,
-        clock=options.clock,
-        is_open=options.auth.is_open,
-    )
 
 
 @asynccontextmanager
@@ -200,7 +230,7 @@ async def open_server(settings: Settings, metrics: ServerMetrics | None = None) 
         await stack.enter_async_context(observe_server(os.environ, log_level=settings.log_level))
         http = await stack.enter_async_context(HttpClient())
         clock = SystemClock()
-        opening = open_store(redis_url, replicas=settings.redis_replicas)
+        opening = open_store(redis_url, replicas=settings.redis_replicas, event_limits=settings.event_log)
         store = await stack.enter_async_context(opening)
         if metrics is not None:
             metrics.observe_store(store)
@@ -223,9 +253,10 @@ async def open_server(settings: Settings, metrics: ServerMetrics | None = None) 
                 await require_available(f"{variable('chains')}: chain {setting.title}", check)
         if sponsor is not None:
             await check_paymasters(settings, {each.ports.chain_id: each.node for each in chain_clients}, sponsor)
-        options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
+        options = ServerOptions(clock=clock, real_clock=clock, auth=auth, quotes=quotes_of(settings, http))
         log_durability(redis_facts, settings.redis_replicas)
         await stack.enter_async_context(probe_all(settings, store, chain_clients))
+        build_documents(has_tokens=auth.token_signer is not None)
         app = await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
         payers = Payers(sponsor=sponsor, relayer=relayer_options)
         sources = FactSources(store=store, chain_clients=chain_clients, clock=clock, payers=payers)

@@ -13,6 +13,7 @@ from wallet_rpc.adapters.redis_facts import RedisFacts
 from wallet_rpc.adapters.redis_folder import open_folder_redis
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.settings import SettingError, Settings, variable
+from wallet_rpc.domain.event import EVENT_LIMITS, EventLimits
 from wallet_rpc.edge.observe import log
 from wallet_rpc.errors import Unavailable
 
@@ -20,13 +21,15 @@ _T = TypeVar("_T")
 
 
 @asynccontextmanager
-async def open_store(url: str, *, replicas: int = 0) -> AsyncIterator[RedisStore]:
+async def open_store(
+    url: str, *, replicas: int = 0, event_limits: EventLimits = EVENT_LIMITS
+) -> AsyncIterator[RedisStore]:
     """Open the store at a Redis URL.
 
     Raises: SettingError when Redis does not respond, is too old, or rejects writes.
     """
     try:
-        opening = RedisStore.open(url, replicas=replicas)
+        opening = RedisStore.open(url, replicas=replicas, event_limits=event_limits)
     except ValueError as error:
         raise SettingError(f"{variable('redis_url')}: {error}") from None
     async with opening as store:
@@ -45,7 +48,10 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[RedisStore]
                 url = await stack.enter_async_context(open_folder_redis(redis_folder(settings)))
             except RedisNotStarted as error:
                 raise SettingError(f"{variable('data_dir')}: {error}") from error
-        yield await stack.enter_async_context(open_store(url, replicas=required_replicas(settings)))
+        replicas = required_replicas(settings)
+        store = await stack.enter_async_context(open_store(url, replicas=replicas, event_limits=settings.event_log))
+        await require_available(variable("redis_url"), store.join_undo_logs)
+        yield store
 
 
 def redis_folder(settings: Settings) -> Path:

@@ -19,9 +19,14 @@ READ, STREAM, BUILD, SUBMIT, CREATE = Scope
 TABLE: dict[str, set[Scope]] = {
     "wallet_requestAccount": {READ},
     "wallet_getCallsStatus": {READ, SUBMIT},
+    "wallet_explainCalls": {READ, BUILD},
     "wallet_prepareCalls": {BUILD},
     "wallet_sendPreparedCalls": {SUBMIT},
     "wallet_createSession": {CREATE},
+    "wallet_listSessions": {READ},
+    "wallet_getSession": {READ},
+    "wallet_subscribe": {Scope.WALLET_STREAM},
+    "wallet_unsubscribe": {Scope.WALLET_STREAM},
     "describeToken": set(Scope),
 }
 """Scopes by method, any one of which suffices; other methods accept no session tokens."""
@@ -31,8 +36,30 @@ WRITE = {
     "wallet_createSession",
     "wallet_grantPermissions",
     "wallet_requestExecutionPermissions",
+    "wallet_revokeExecutionPermission",
+    "wallet_setSessionTags",
+    "wallet_setSessionRules",
+    "wallet_approveCalls",
+    "wallet_rejectCalls",
     "createOrganizationSession",
     "revokeOrganizationSession",
+    "createWebhook",
+    "deleteWebhook",
+    "pauseOrganizationSession",
+    "resumeOrganizationSession",
+    "setOrganizationSessionRules",
+    "setOrganizationSessionTags",
+    "approveOrganizationCalls",
+    "rejectOrganizationCalls",
+    "setOrganizationStop",
+    "removeOrganizationStop",
+    "wallet_prepareSessionChange",
+    "wallet_pauseSession",
+    "wallet_resumeSession",
+    "wallet_revokeSession",
+    "wallet_rotateSessionKey",
+    "wallet_stopSessions",
+    "wallet_resumeSessions",
 }
 """Methods that a read-only API key may not call."""
 SETS = [frozenset(some) for size in range(6) for some in combinations(Scope, size)]
@@ -98,7 +125,10 @@ async def test_the_error_names_the_required_scopes(store: RedisStore, method: st
 def test_every_method_for_tokens_declares_the_wallets_of_its_request() -> None:
     declared = {one.name for one in OPERATIONS if one.need.scopes and one.wallets is not None}
     # wallet_getCallsStatus checks the wallet of the call's record itself
-    assert declared == {name for name in TABLE if name.startswith("wallet_")} - {"wallet_getCallsStatus"}
+    assert declared == {name for name in TABLE if name.startswith("wallet_")} - {
+        "wallet_getCallsStatus",
+        "wallet_unsubscribe",
+    }
 
 
 def test_rest_operations_accept_tokens_exactly_if_they_have_token_scopes() -> None:

@@ -40,7 +40,7 @@ from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
 from wallet_rpc.operations.operation import ErrorFormat, Operation
 from wallet_rpc.operations.revoke_token import RevokedToken, RevokeToken
 from wallet_rpc.ports import Ports
-from wallet_rpc.services.authority import PERMISSIONS
+from wallet_rpc.services.session_stops import PERMISSIONS
 
 SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
 

@@ -18,6 +18,8 @@ _ON_BOTH = {
         "outbox",
         "audit",
         "directory",
+        "event_feed",
+        "events",
         "groups",
         "limits",
         "sessions",

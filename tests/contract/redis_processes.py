@@ -139,13 +139,16 @@ def _add_replica(nodes: list[RedisProcess], replica: RedisProcess) -> None:
     replica.ask("CLUSTER MEET", HOST, nodes[0].port)
     wait_until(lambda: replica.ask("CLUSTER REPLICATE", master) is not None)
     wait_until(lambda: _replicas_of(nodes[0]) == 1)
-    for node in nodes:
+    for node in (*nodes, replica):
         wait_until(lambda node=node: _is_cluster_complete(node, 4))  # type: ignore[misc]  # a bound default
 
 
 def _is_cluster_complete(node: RedisProcess, count: int) -> bool:
-    info = node.ask("CLUSTER INFO")
-    return info is not None and info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(count)
+    """Return True if a node serves all slots and is connected to all others: else they may not elect a new master."""
+    info, known = node.ask("CLUSTER INFO"), node.ask("CLUSTER NODES")
+    if info is None or known is None or info["cluster_state"] != "ok" or len(known) != count:
+        return False
+    return all(each["connected"] and "handshake" not in each["flags"] for each in known.values())
 
 
 class SentinelProcesses:

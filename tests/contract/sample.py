@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from tests.support.api_keys import build_api_key
@@ -18,6 +19,7 @@ from wallet_rpc.domain.access import (
 from wallet_rpc.domain.audit import AuditEvent, EventKind
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.call_state import CallState
+from wallet_rpc.domain.event import Event, EventType, MarkedEvent
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Root
 from wallet_rpc.domain.records import Account, KeyType, Session, SessionKey, SessionState
@@ -82,6 +84,11 @@ def a_call(
         first_block=12,
         state=CallState.SUBMITTING,
     )
+
+
+def a_marked_event(mark: str = "one", kind: EventType = EventType.SESSION_PAUSED, **changes: Any) -> MarkedEvent:
+    event = Event(type=kind, time=NOW, account=ACCOUNT, chain_id=CHAIN, session_id=a_session().id)
+    return MarkedEvent(mark=mark, event=replace(event, **changes))
 
 
 def an_organization(name: str = "one", **changes: Any) -> Organization:

@@ -1,4 +1,4 @@
-"""Contract of `ports.storage.Limiter`, tested against a real Redis, with concurrent requests and several replicas."""
+"""Contract of `ports.limits.Limiter`, tested against a real Redis, with concurrent requests and several replicas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.api_keys import caller_of
 from wallet_rpc.adapters import redis_limits
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.ports.storage import RateLimitResult
+from wallet_rpc.ports.limits import RateLimitResult
 
 NOVEMBER = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
 TOO_FAST, TOO_MUCH = "Rate limit exceeded", "Monthly quota exceeded"

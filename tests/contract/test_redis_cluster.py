@@ -147,7 +147,7 @@ async def test_a_moved_slot_is_followed_during_and_after_the_move(cluster: Clust
 
         assert await store.calls.get(CHAIN, a_call().hash) == a_call()
         assert await store.calls.claim(a_call(), SIGNED) == a_call()
-        assert len(await store.directory._link.find_keys("*")) == 4
+        assert len(await store.directory._link.find_keys("*")) == 8
 
 
 async def test_commands_survive_connections_that_are_closed_under_load(cluster: ClusterProcesses) -> None:

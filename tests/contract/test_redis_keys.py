@@ -22,27 +22,37 @@ from tests.contract.sample import (
     some_claims,
 )
 from tests.contract.sample_store import (
+    CONSENT_NONCE,
+    INDEXED,
     KEY,
     SECRET_CALLER,
     SECRET_KEY,
+    SESSION_CALL,
     THEIRS,
     UNSIGNED,
+    UNSIGNED_RULED,
     fill_organization,
     fill_shared,
 )
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
+from wallet_rpc.adapters.redis_events import MARK_SECONDS
 from wallet_rpc.adapters.redis_outbox import SHARDS
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisStore
+from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisOrganizationStore, RedisStore
 from wallet_rpc.adapters.redis_unsigned import EXPIRED_INDEX_SECONDS
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
-from wallet_rpc.primitives import Address, SessionId
+from wallet_rpc.domain.event import EVENT_LIMITS
+from wallet_rpc.domain.session_reference import SessionReference
+from wallet_rpc.primitives import Address, EntityId, SessionId
+
+RULED = SessionReference(account=ACCOUNT, chain_id=CHAIN, entity_id=EntityId(1))
+"""The session that has rules."""
 
 
 def _find_outbox(store: RedisStore, keys: Iterable[str]) -> set[str]:
     """Return the key of the outbox's shard that has the call."""
     found = {store.outbox.schedule_key(shard) for shard in range(SHARDS)} & set(keys)
-    assert len(found) == 1
+    assert 1 <= len(found) <= 2  # two calls
     return found
 
 
@@ -57,6 +67,41 @@ async def _expiry_times(store: RedisStore, redis: Redis) -> dict[str, int]:
     return {key.decode(): await redis.ttl(key) async for key in redis.scan_iter(f"{prefix}*")}
 
 
+def _permanent_keys(storage: RedisOrganizationStore) -> set[str]:
+    """Return the keys of an organisation that never expire."""
+    return {
+        storage.accounts.list_key(SIGNER),
+        storage.accounts.index_key(SIGNER),
+        storage.accounts.confirmed_key(SIGNER),
+        storage.accounts.hint_key(ACCOUNT),
+        storage.accounts.name_key(THEIRS.id),
+        storage.unsigned_sessions.entities_key(ACCOUNT, CHAIN),
+        storage.sessions.revoked_key(ACCOUNT, CHAIN),
+        storage.sessions.end_key(ACCOUNT, CHAIN, 1),
+        storage.sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
+        storage.groups.records_key,
+        storage.groups.sessions_key,
+        storage.groups.by_creation_key,
+        storage.groups.by_expiry_key,
+        storage.groups.revoked_key,
+        storage.audit.entries_key(),
+        storage.audit.head_key(),
+        *storage.rules.keys(RULED),
+        storage.approvals.key,
+        storage.events.ends_key,
+        storage.events.announced_key,
+        storage.events.schedule_key,
+        storage.grant_policy.refused_key(),
+        *storage.stops.opened.keys,
+        storage.stops.switches_key,
+        storage.stops.paused_key(ACCOUNT, CHAIN),
+        storage.stops.controllers_key(ACCOUNT, CHAIN),
+        storage.session_index.entries_key,
+        storage.session_index.tags_key,
+        *storage.session_index.set_keys(INDEXED, tags=["tag"]),
+    }
+
+
 @pytest.mark.parametrize("organization", [OPEN_ORGANIZATION, ORGANIZATION])
 async def test_an_organizations_keys_are_those_in_the_specification(
     store: RedisStore, redis: Redis, organization: OrganizationId
@@ -67,46 +112,44 @@ async def test_an_organizations_keys_are_those_in_the_specification(
     await redis.aclose()
 
     sessions, calls, tokens = storage.sessions, storage.calls, storage.tokens
-    forever = {
-        storage.accounts.list_key(SIGNER),
-        storage.accounts.index_key(SIGNER),
-        storage.accounts.confirmed_key(SIGNER),
-        storage.accounts.hint_key(ACCOUNT),
-        storage.accounts.name_key(THEIRS.id),
-        storage.unsigned_sessions.entities_key(ACCOUNT, CHAIN),
-        sessions.revoked_key(ACCOUNT, CHAIN),
-        sessions.end_key(ACCOUNT, CHAIN, 1),
-        sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
-        storage.groups.records_key,
-        storage.groups.sessions_key,
-        storage.groups.by_creation_key,
-        storage.groups.by_expiry_key,
-        storage.groups.revoked_key,
-        storage.audit.entries_key(),
-        storage.audit.head_key(),
-    }
+    forever = _permanent_keys(storage)
     call = a_call()
-    month = {key(CHAIN, call.hash) for key in (calls.call_key, calls.signed_key)}
-    month |= {calls.nonce_key(CHAIN, ACCOUNT, call.nonce)}
+    schedule = {store.event_schedule.times_key, store.event_schedule.counts_key}
+    events = {storage.events.stream_key: EVENT_LIMITS.seconds, storage.events.marks_key: MARK_SECONDS}
+    month = {key(CHAIN, call.hash) for key in (calls.call_key, calls.signed_key, calls.events_key)}
+    month |= {calls.nonce_key(CHAIN, ACCOUNT, each.nonce) for each in (call, SESSION_CALL)}
+    month |= {key(CHAIN, SESSION_CALL.hash) for key in (calls.call_key, calls.signed_key, calls.events_key)}
+    two_months = {calls.by_session.key(INDEXED.reference)}
     bounded = {
         sessions.session_key(ACCOUNT, CHAIN, a_session().id),
         storage.unsigned_sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
         storage.unsigned_sessions.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
         storage.unsigned_sessions.holder_key(UNSIGNED.holder),
+        storage.stops.nonce_key(ACCOUNT, CHAIN, CONSENT_NONCE),
+        storage.stops.creation_key(INDEXED.reference),
+        storage.stops.creations_key(ACCOUNT, CHAIN),
+        storage.rules.rules_key(UNSIGNED_RULED),
     }
     expired_index = storage.unsigned_sessions.index_keys(ACCOUNT, CHAIN)[0]
     skewed = {tokens.token_key(some_claims().id), tokens.revoked_key(some_claims().id)}
-    forever |= (outbox := _find_outbox(store, expiry_times))
-    assert set(expiry_times) == forever | month | bounded | skewed | {expired_index}
+    forever |= (outbox := _find_outbox(store, expiry_times)) | schedule
+    assert set(expiry_times) == forever | month | two_months | bounded | skewed | {expired_index, *events}
     assert {key for key, seconds in expiry_times.items() if seconds == -1} == forever
     assert all(KEEP_CALLS_SECONDS - 60 < expiry_times[key] <= KEEP_CALLS_SECONDS for key in month)
+    assert all(0 <= 2 * KEEP_CALLS_SECONDS - expiry_times[key] < 60 for key in two_months)
+    assert all(seconds - 60 < expiry_times[key] <= seconds for key, seconds in events.items())
     left = FAR_FUTURE - time.time()
     assert all(abs(expiry_times[key] - left) < 50 for key in bounded)
     assert abs(expiry_times[expired_index] - left - EXPIRED_INDEX_SECONDS) < 50
     assert all(abs(expiry_times[key] - left - SKEW_SECONDS) < 50 for key in skewed)
     prefix = store.directory._link.prefix + ("" if organization == OPEN_ORGANIZATION else f":{organization}")
-    shared = {getter(ACCOUNT, CHAIN) for getter in (storage.unsigned_sessions.entities_key, sessions.revoked_key)}
+    stops, entities = storage.stops, storage.unsigned_sessions.entities_key
+    getters = entities, sessions.revoked_key, stops.paused_key, stops.controllers_key
+    shared = {getter(ACCOUNT, CHAIN) for getter in getters} | {stops.nonce_key(ACCOUNT, CHAIN, CONSENT_NONCE)}
+    shared |= {*storage.rules.keys(RULED), storage.rules.rules_key(UNSIGNED_RULED)}
+    shared |= {stops.creation_key(INDEXED.reference), stops.creations_key(ACCOUNT, CHAIN)}
     expected = set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)} | outbox
+    expected |= set() if organization == OPEN_ORGANIZATION else schedule
     assert {key for key in expiry_times if not key.startswith(f"{prefix}:{{")} == expected
 
 
@@ -143,6 +186,8 @@ async def test_neither_an_api_key_nor_a_callers_name_is_in_redis(store: RedisSto
                 found += await redis.zrange(key, 0, -1)
             case b"set":
                 found += await redis.smembers(key)
+            case b"stream":
+                found.append(repr(await redis.xrange(key)).encode())
             case _:
                 found.append(await redis.get(key))
     await redis.aclose()

@@ -51,8 +51,10 @@ def _signal(server: RedisServer, number: signal.Signals) -> None:
 
 
 async def test_calls_to_a_hanging_redis_end_in_time_and_work_again_after_it(own: RedisServer) -> None:
-    async with RedisStore.open(own.url, deadline_seconds=0.3) as store:
-        await store.sessions.activate(a_session(), forget_at=None)
+    async with RedisStore.open(own.url) as patient:
+        await patient.sessions.activate(a_session(), forget_at=None)
+    async with RedisStore.open(own.url, deadline_seconds=1) as store:
+        await until(partial(is_answered, store))
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
         errors = await asyncio.gather(*(store.check_writable() for _ in range(100)), return_exceptions=True)

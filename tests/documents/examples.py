@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -17,10 +18,12 @@ from eth_account.signers.local import LocalAccount
 from tests.e2e.quote_provider import serve_quotes
 from tests.e2e.server import run_dev_server
 from tests.e2e.standards import ask
+from tests.support.calls import call_data
 from tests.support.constants import FRIEND, HOUR, POLICY, TOKEN
 from tests.support.keys import sign_digest, sign_request
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
+from tests.support.web_socket import open_socket
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.edge.api_documents import EXAMPLES
 
@@ -28,9 +31,13 @@ Json = dict[str, Any]
 SWAP_ID = "0x" + "ab" * 65
 VECTORS = Path(__file__).parents[2] / "specs" / "vectors"
 POSITIONAL = {
+    "wallet_getGrantedExecutionPermissions": ("filter",),
+    "wallet_getSupportedExecutionPermissions": (),
     "wallet_getCallsStatus": ("callId",),
     "wallet_getCapabilities": ("address", "chainIds"),
     "wallet_getCrossChainStatus_v0": ("callId",),
+    "wallet_subscribe": ("kind", "filter"),
+    "wallet_unsubscribe": ("subscription",),
 }
 """Names of the parameters of methods that do not take one request object."""
 
@@ -98,8 +105,12 @@ def record(recorder: Recorder) -> Wallet:
     _record_keyed_call(recorder, wallet)
     _record_message(recorder, wallet)
     _record_drafts(recorder, wallet, session)
+    _record_granted(recorder, wallet)
+    _record_rules(recorder, wallet)
+    _record_stops(recorder, wallet, session)
     recorder.ask("every chain", "wallet_getCapabilities", wallet.account)
     recorder.ask("one chain", "wallet_getCapabilities", wallet.account, [wallet.chain_id])
+    asyncio.run(_record_subscription(recorder, wallet))
     recorder.reject("a server without keys", "wallet_sendCalls", wallet.build_calls({"to": FRIEND}))
     return wallet
 
@@ -114,7 +125,16 @@ def _record_accounts(recorder: Recorder, owner: LocalAccount) -> None:
 def _record_session(recorder: Recorder, wallet: Wallet, session: LocalAccount) -> None:
     permissions = vector("permissions", "perm-0004")["in"]["permissions"]
     request = wallet.build_session(permissions, session)
-    recorder.ask("an hour of transfers of one token", "wallet_createSession", request)
+    created = recorder.ask("an hour of transfers of one token", "wallet_createSession", request)
+    tagged = {"sessionId": created["sessionId"], "tags": ["agents"]}
+    recorder.ask("a tag", "wallet_setSessionTags", tagged)
+    recorder.ask("a session that is not used yet", "wallet_getSession", {"sessionId": created["sessionId"]})
+    listed = {"account": wallet.account, "tag": "agents", "limit": 10}
+    recorder.ask("the sessions of an account with a tag", "wallet_listSessions", listed)
+    token = permissions[0]["data"]["address"]
+    data = call_data("transfer(address,uint256)", FRIEND, 10**30)
+    explained = {"sessionId": created["sessionId"], "calls": [{"to": token, "data": data}]}
+    recorder.ask("a transfer above the limit", "wallet_explainCalls", explained)
 
 
 def _record_call(recorder: Recorder, wallet: Wallet) -> None:
@@ -173,6 +193,85 @@ def _record_drafts(recorder: Recorder, wallet: Wallet, session: LocalAccount) ->
     recorder.ask("a hundred units of a token", "wallet_requestExecutionPermissions", request)
 
 
+def _record_granted(recorder: Recorder, wallet: Wallet) -> None:
+    """Record the permissions of a session that the owner signed, and its revocation by its key."""
+    recorder.ask("all kinds of permission", "wallet_getSupportedExecutionPermissions")
+    grant = wallet.grant({"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}})
+    wallet.prepare({"to": TOKEN, "data": "0xa9059cbb" + "00" * 64}, permissions=grant.permissions)
+    named = {"from": wallet.account, "to": grant.key.address}
+    (granted,) = recorder.ask("the permissions of one key", "wallet_getGrantedExecutionPermissions", named)
+    change = wallet.client.rpc("wallet_prepareSessionChange", {"sessionId": grant.session_id, "action": "revoke"})
+    signed = {
+        "nonce": change["nonce"],
+        "deadline": change["deadline"],
+        "signature": sign_request(grant.key, change["signatureRequest"]),
+    }
+    revocation = {"permissionContext": granted["context"], "ownerSignature": signed}
+    recorder.ask("a session that its own key gives up", "wallet_revokeExecutionPermission", revocation)
+
+
+def _record_stops(recorder: Recorder, wallet: Wallet, session: LocalAccount) -> None:
+    """Record the stops of an installed session, which the owner signs, since the recorder has no API key."""
+    grant = wallet.grant({"type": "root"}, key=session)
+    wallet.act(grant, {"to": TOKEN, "data": call_data("transfer(address,uint256)", FRIEND, 5)})
+    named = {"sessionId": grant.session_id}
+    recorder.ask("a session that sent tokens", "wallet_getSession", named)
+    owned = {"account": wallet.account, "chainId": wallet.chain_id}
+    paid = {"capabilities": {"paymasterService": {"policyId": POLICY}}}
+
+    def sign(prepared: Json) -> Json:
+        signature = sign_request(wallet.owner, prepared["signatureRequest"])
+        return {"nonce": prepared["nonce"], "deadline": prepared["deadline"], "signature": signature}
+
+    def signed(action: str, **subject: Any) -> Json:
+        return sign(recorder.client.rpc("wallet_prepareSessionChange", {**subject, "action": action}))
+
+    pause = {**named, "action": "pause"}
+    signature = sign(recorder.ask("a pause for the owner to sign", "wallet_prepareSessionChange", pause))
+    recorder.ask("a pause that the owner signed", "wallet_pauseSession", {**named, "ownerSignature": signature})
+    resumption = {**named, "ownerSignature": signed("resume", **named)}
+    recorder.ask("a resumption that the owner signed", "wallet_resumeSession", resumption)
+    key = {"type": "secp256k1", "publicKey": vector("addresses", "addresses-0000")["owner"]}
+    recorder.ask("a new key for an installed session", "wallet_rotateSessionKey", {**named, "newKey": key, **paid})
+    scope = {"scope": {"account": wallet.account}, "chainId": wallet.chain_id}
+    stop = {**scope, "mode": "pause", "ownerSignature": signed("pauseAccount", **owned)}
+    recorder.ask("all sessions of the owner's account", "wallet_stopSessions", stop)
+    recorder.ask("the kill switches of the organisation", "wallet_listStops", {"limit": 10})
+    start = {**scope, "ownerSignature": signed("resumeAccount", **owned)}
+    recorder.ask("the end of that stop", "wallet_resumeSessions", start)
+    revocation = {**named, "ownerSignature": signed("revoke", **named), **paid}
+    recorder.ask("a revocation, with the operation that uninstalls the session", "wallet_revokeSession", revocation)
+
+
+def _record_rules(recorder: Recorder, wallet: Wallet) -> None:
+    """Record rules that the owner signs, and the owner's decisions on two calls that wait because of them."""
+    grant = wallet.grant({"type": "root"}, rules=[{"type": "approval", "above": "0x5"}])
+    named = {"sessionId": grant.session_id}
+
+    def sign(action: str, **subject: Any) -> Json:
+        change = recorder.client.rpc("wallet_prepareSessionChange", {**named, "action": action, **subject})
+        signature = sign_request(wallet.owner, change["signatureRequest"])
+        return {**subject, "ownerSignature": {**{n: change[n] for n in ("nonce", "deadline")}, "signature": signature}}
+
+    for name, action in (("a rejection", "rejectCalls"), ("an approval", "approveCalls")):
+        prepared = wallet.prepare({"to": FRIEND, "value": "0x6"}, permissions=grant.permissions)
+        sent = wallet.send(prepared, grant.key, grant.permissions)
+        recorder.ask("the calls of an account that wait", "wallet_listApprovals", {"account": wallet.account})
+        recorder.ask(f"{name} by the owner", f"wallet_{action}", sign(action, callId=sent))
+    daily = sign("setRules", rules=[{"type": "amount", "limit": "0xde0b6b3a7640000", "period": "day"}])
+    recorder.ask("an amount a day, signed by the owner", "wallet_setSessionRules", {**named, **daily})
+
+
+async def _record_subscription(recorder: Recorder, wallet: Wallet) -> None:
+    async with open_socket(recorder.client.url) as client:
+        params = "calls", {"account": wallet.account}
+        subscription = await client.result("wallet_subscribe", *params)
+        value = {"name": "result", "value": subscription}
+        recorder.add("the calls of one account", "wallet_subscribe", *params, result=value)
+        value = {"name": "result", "value": await client.result("wallet_unsubscribe", subscription)}
+        recorder.add("the end of a subscription", "wallet_unsubscribe", subscription, result=value)
+
+
 def _record_swap(recorder: Recorder, wallet: Wallet) -> None:
     request = {
         "from": wallet.account,
@@ -186,12 +285,13 @@ def _record_swap(recorder: Recorder, wallet: Wallet) -> None:
 
 
 def outline(value: Any) -> Any:
-    """Return the members and types of a value, without its contents."""
+    """Return the members and types of a value, without its contents; several equal items of a list are one."""
     match value:
         case dict():
             return {name: outline(member) for name, member in value.items()}
         case list():
-            return [outline(item) for item in value]
+            items = [outline(item) for item in value]
+            return [item for index, item in enumerate(items) if item not in items[:index]]
         case _:
             return type(value).__name__
 

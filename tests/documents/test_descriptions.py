@@ -10,7 +10,7 @@ import pytest
 from tests.documents.described import described_parts, repeats_name, walk
 from wallet_rpc.edge.api_documents import openrpc_yaml, rest_with_document, rpc_with_document
 
-DOCUMENTS = {"openrpc": rpc_with_document()[1], "openapi": rest_with_document(has_tokens=True)[1]}
+DOCUMENTS = {"openrpc": rpc_with_document()[1](), "openapi": rest_with_document(has_tokens=True)[1]()}
 LEAST = {"openrpc": 600, "openapi": 190}
 """Number of described parts, so that a walk that finds nothing does not pass."""
 

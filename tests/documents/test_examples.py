@@ -21,7 +21,7 @@ from wallet_rpc.edge.api_documents import EXAMPLES, rpc_with_document
 from wallet_rpc.primitives import Hash32
 from wallet_rpc.wire import decode
 
-DOCUMENT = rpc_with_document()[1]
+DOCUMENT = rpc_with_document()[1]()
 METHODS = {method["name"]: method for method in DOCUMENT["methods"]}
 REJECTED = {"wallet_sendCalls"}
 """Methods that reject every request."""

@@ -46,7 +46,7 @@ def _drop_parameters(document: Json) -> None:
 def test_the_document_is_valid_and_needs_no_network(tmp_path: Path) -> None:
     files: list[Path] = []
     for change in (lambda _: None, _name_another_host, _drop_a_schema, _drop_parameters):
-        document = json.loads(json.dumps(rpc_with_document()[1]))
+        document = json.loads(json.dumps(rpc_with_document()[1]()))
         change(document)
         files.append(tmp_path / f"{len(files)}.json")
         files[-1].write_text(json.dumps(document), "utf-8")
@@ -62,7 +62,7 @@ def test_the_document_is_valid_and_needs_no_network(tmp_path: Path) -> None:
 def test_a_generated_client_compiles_and_calls_the_server(url: str, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(MODULES)
     (tmp_path / "package.json").write_text('{"type": "commonjs"}', "utf-8")
-    (tmp_path / "openrpc.json").write_text(json.dumps(rpc_with_document()[1]), "utf-8")
+    (tmp_path / "openrpc.json").write_text(json.dumps(rpc_with_document()[1]()), "utf-8")
     component = {"type": "client", "name": "wallet", "language": "typescript"}
     config = {"openrpcDocument": "openrpc.json", "outDir": "made", "components": [component]}
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")

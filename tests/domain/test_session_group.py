@@ -59,7 +59,7 @@ def test_the_published_example_of_a_ulid_is_made() -> None:
 def test_sessions_are_active_while_one_is_and_revoked_when_all_are(ends: list[tuple[int, bool]], now: int) -> None:
     installs = [a_part(number, end, 1 if revoked else None) for number, (end, revoked) in enumerate(ends, 1)]
 
-    status = combine_status(installs, now)
+    status = combine_status(install.status(now) for install in installs)
 
     assert (status is Status.ACTIVE) == any(not revoked and now < end for end, revoked in ends)
     assert (status is Status.REVOKED) == all(revoked for _, revoked in ends)

@@ -85,7 +85,7 @@ CASES = {
         permissions=({"type": "root"},),
         allowed=always({"to": FRIEND, "value": "0x1"}),
         denied=lambda account: {"to": account, "data": "0xb0d691fe"},
-        by=None,
+        by="root",
         error="ValidationFunctionMissing",
     ),
 }

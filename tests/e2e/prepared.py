@@ -1,6 +1,5 @@
-"""Schemas of all requests and responses, built on import, as every server builds them at its start."""
+"""Schemas of all requests and responses, built on import, as `serve` builds them at its start."""
 
-from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
+from wallet_rpc.edge.api_documents import build_documents
 
-rpc_with_document()
-rest_with_document(has_tokens=True)
+build_documents(has_tokens=True)

@@ -18,7 +18,6 @@ from wallet_rpc.config.settings import Settings, variable
 
 TEXT = (ROOT / "README.md").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-DEFAULT_URL = "http://127.0.0.1:4337"
 ACCOUNT = r"0x[0-9a-fA-F]{40}"
 DENIED = "native-token-transfer"
 
@@ -31,16 +30,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_every_block_is_in_a_tested_language() -> None:
-    assert {language for language, _ in BLOCK.findall(TEXT)} == {"sh", "bash", "python", "ts"}  # ts: tests/clients
+    assert {language for language, _ in BLOCK.findall(TEXT)} == {
+        "sh",
+        "bash",
+        "python",
+        "ts",
+    }  # ts: tests/clients, tests/js
     assert TEXT.count("```") == 2 * len(BLOCK.findall(TEXT))
 
 
 def test_the_walk_through_prints_the_results_in_the_text(url: str) -> None:
     assert shutil.which("curl"), "curl is missing: make setup installs it"
     assert (ROOT / ".venv/bin/wallet-rpc").is_file(), "the README's commands are those of make setup: .venv is missing"
-    account, session, status, balance, denial, scopes = output_of(
-        "bash", "-c", script(TEXT), environment={**os.environ, "URL": url}
-    ).splitlines()
+    printed = output_of("bash", "-c", script(TEXT), environment={**os.environ, "URL": url}).splitlines()
+    account, session, status, balance, denial, *live, scopes = printed
 
     assert re.fullmatch(f"account: {ACCOUNT}", account)
     assert re.fullmatch(r"session: 0x[0-9a-f]+", session)
@@ -49,7 +52,21 @@ def test_the_walk_through_prints_the_results_in_the_text(url: str) -> None:
     assert "The status is `200`" in TEXT
     assert f"`{balance}` (0.004 ETH)" in TEXT
     assert DENIED in denial
+    _check_live_session(live)
     assert scopes == '["wallet:read", "transactions:build"]'
+
+
+def _check_live_session(printed: list[str]) -> None:
+    """Check what the section on live sessions prints: list, limit, explanation, bound, pause and revocation."""
+    sentence, remaining, explanation, bound, paused, while_paused, resumed, revoked, after = printed
+    assert "may, until" in sentence
+    assert "send up to 0.01 of the native token" in sentence
+    assert remaining == hex(6 * 10**15)
+    assert f"denied by the session's permission {DENIED}" in explanation
+    assert "denied by the session's rule 0, amount" in bound
+    assert (paused, resumed, revoked) == ("paused", "active", "revoked")
+    assert "the session is paused" in while_paused
+    assert after == "Session revoked"
 
 
 @pytest.mark.parametrize("page", ["README.md", "specs/backends.md"])
@@ -63,14 +80,14 @@ def test_an_answer_without_the_value_is_printed_unchanged(page: str, answer: str
     assert (process.returncode, process.stdout, process.stderr) == (1, "", f"{answer}\n")
 
 
-def test_the_python_block_runs(url: str) -> None:
+def test_the_pytest_block_passes(tmp_path: Path) -> None:
     (text,) = blocks(TEXT, "python")
-    assert DEFAULT_URL in text
+    (tmp_path / "test_payment.py").write_text(text)
 
-    chain, account = output_of(sys.executable, "-c", text.replace(DEFAULT_URL, url)).splitlines()
+    process = run_command(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
 
-    assert re.fullmatch(r"31337 \d+", chain)
-    assert re.fullmatch(ACCOUNT, account)
+    assert process.returncode == 0, process.stdout
+    assert "1 passed" in process.stdout
 
 
 def test_every_command_in_the_text_exists() -> None:
@@ -113,4 +130,4 @@ def test_every_link_leads_to_a_file() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len(TEXT.splitlines()) <= 260  # every setting has a line, and back ends have their own page
+    assert len(TEXT.splitlines()) <= 300  # every setting has a line, and back ends have their own page

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +138,20 @@ def test_dev_does_not_start_without_the_parent_that_started_it() -> None:
     require_parent(os.getppid())
     with pytest.raises(SettingError, match="the parent process has ended already"):
         require_parent(os.getpid())
+
+
+def test_dev_ends_with_a_killed_process_that_is_not_its_parent(tmp_path: Path) -> None:
+    file = tmp_path / "ready.json"
+    with run_watched(["sleep", "1000"], stdout=subprocess.DEVNULL, stderr=sys.stderr) as program:
+        arguments = ("dev", "--ephemeral", "--exit-with", str(program.pid), "--ready-file", str(file))
+        with Server(*arguments, folder=tmp_path) as server:
+            until(file.exists, "the ready file")
+            program.kill()
+            program.wait()
+            assert server.process.wait(LONGEST_SECONDS) == 0
+            assert "server_stopped" in server.output()
+    assert not file.exists()
+    ended = ("dev", "--exit-with", str(program.pid))
+    done = run_wallet_rpc(*ended, folder=tmp_path)
+    assert done.returncode == 2
+    assert f"--exit-with: expected the id of a process that runs, got {program.pid}" in done.stderr

@@ -109,15 +109,15 @@ def test_an_expired_session_is_rejected(wallet: Wallet) -> None:
 
 
 @pytest.mark.dev_only("Alto uses its own clock, which the test cannot set")
-def test_the_chain_rejects_an_expired_session_whatever_the_servers_clock(wallet: Wallet) -> None:
-    grant = wallet.grant(ROOT)
-    wallet.act(grant)
+def test_the_chain_rejects_an_expired_session_whose_end_the_server_does_not_know(wallet: Wallet) -> None:
+    wallet.act(wallet.grant(ROOT))
+    installed = {"context": "0x020100000001"}
     snapshot = wallet.client.chain("evm_snapshot")
     wallet.client.chain("evm_increaseTime", 7200)
     wallet.client.chain("evm_mine")
     try:
-        with assert_rejected(wallet, -32503, "out_of_time_range"):
-            wallet.act(grant, {"to": FRIEND}, sponsored=False)
+        with assert_rejected(wallet, -32503, "session_expired"):
+            wallet.prepare({"to": FRIEND}, sponsored=False, permissions=installed)
     finally:
         wallet.client.chain("evm_revert", snapshot)
 

@@ -17,6 +17,7 @@ from tests.support.constants import POLICY
 from tests.support.keys import new_key
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
+from wallet_rpc.config.settings import Settings
 from wallet_rpc.dev_server import DevOptions
 
 SEED_CALL = (
@@ -40,7 +41,8 @@ SEED_TIME = 1747966053
 
 @pytest.fixture(scope="module")
 def seed_client() -> Iterator[Client]:
-    with run_dev_server(DevOptions(chains=(1,), ephemeral=True), clock=StoppedClock(SEED_TIME)) as url:
+    options, settings = DevOptions(chains=(1,), ephemeral=True), Settings(dev_clock="wall")
+    with run_dev_server(options, clock=StoppedClock(SEED_TIME), settings=settings) as url:
         seeded = Client(url)
         yield seeded
         seeded.http.close()
@@ -59,6 +61,7 @@ def seed_request() -> dict[str, object]:
 def test_seed_001_create_session(seed_client: Client) -> None:
     answer = seed_client.rpc("wallet_createSession", seed_request())
     assert re.fullmatch("0x[0-9a-f]{32}", answer.pop("sessionId"))
+    assert [each["code"] for each in answer.pop("warnings")] == ["native_value_unlimited", "root"]  # an extension
     message = answer["signatureRequest"]["data"]["message"]
     assert message.pop("call").lower() == SEED_CALL.lower()
     assert answer == {
@@ -97,7 +100,7 @@ def test_seed_002_session_keys_step_by_step(client: Client) -> None:
     account = client.rpc("wallet_requestAccount", {"signerAddress": wallet.owner.address})
     assert set(account) == {"accountAddress", "id"}
     assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", account["id"])
-    grant = wallet.grant({"type": "root"})
+    grant = wallet.grant({"type": "root"}, warnings=False)
     assert set(grant.created) == {"sessionId", "chainId", "signatureRequest"}
     assert set(grant.created["signatureRequest"]) == {"type", "data", "rawPayload"}
     prepared = client.rpc(

@@ -19,7 +19,7 @@ from wallet_rpc.edge.request_context import current_caller, current_context
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, RateLimited, Unauthorized, Unavailable
 from wallet_rpc.operations.operation import Credential, ErrorFormat, Operation, RestRoute
-from wallet_rpc.ports.storage import RateLimitResult
+from wallet_rpc.ports.limits import RateLimitResult
 from wallet_rpc.primitives import Address, validation_error
 from wallet_rpc.wire import shape
 

@@ -13,9 +13,16 @@ from tests.contract.token_signing import CLAIMS, NOW, TOKEN_SIGNER
 from tests.support.clocks import FixedClock
 from wallet_rpc.domain.access import ApiKey, KeyId, OrganizationId
 from wallet_rpc.edge.authentication import Authenticator
+from wallet_rpc.edge.request_context import RequestContext, set_context
 from wallet_rpc.errors import Unauthorized
 
 OTHER = OrganizationId("org_43210987654321043210")
+
+
+@pytest.fixture(autouse=True)
+async def request_context() -> None:
+    """Set a context that has no caller yet, as the server does for each request; tests share one task."""
+    set_context(RequestContext())
 
 
 @dataclass

@@ -16,7 +16,11 @@ from wallet_rpc.wire import FieldError
 
 DOCUMENTED = {
     400001: {"parse_error", "unsupported_media_type"},
-    400002: {"validation", "invalid_params", "missing", "malformed", "unknown_member"},
+    400002: {
+        *("validation", "invalid_params", "missing", "malformed", "unknown_member"),
+        *("rule_malformed", "function_malformed", "time_malformed", "time_zone_unknown", "token_is_native"),
+        *("abi_malformed", "bundle_too_large", "call_on_another_chain", "too_many"),
+    },
     400003: {"address_malformed"},
     400004: {"chain_unsupported", "unsupported_chain"},
     400005: {"duplicate_chain", "session_registered"},
@@ -27,20 +31,30 @@ DOCUMENTED = {
     400010: {"pagination"},
     400011: {"grant_has_private_key"},
     400012: {"malformed_http"},
+    400013: {"webhook_url"},
+    400014: {"stop_scope"},
     401001: {"api_key_required"},
     401002: {"api_key_invalid", "session_token_invalid", "session_token_expired", "session_token_revoked"},
     401003: {"api_key_revoked", "api_key_expired"},
     403001: {"key_scope", "insufficient_scope"},
     403002: {"host_not_allowed", "origin_not_allowed", "forwarded_request"},
+    403003: {"owner_signature_required", "session_not_controlled"},
     404001: {"organization_not_found"},
     404002: {"wallet_not_found"},
     404003: {"session_not_found"},
+    404004: {"webhook_not_found"},
+    404005: {"stop_not_found"},
+    404006: {"approval_not_found"},
     405001: {"method_not_allowed"},
     408001: {"body_too_slow", "head_too_slow"},
     409001: {"session_already_revoked"},
     409002: {"session_already_expired"},
+    409003: {"too_many_webhooks"},
+    409004: {"stop_is_final"},
+    409005: {"approval_ended"},
     413001: {"body_too_large"},
     429001: {"rate_limited"},
+    429002: {"too_many_stops"},
 }
 """Source: specs/http.md."""
 

@@ -22,6 +22,9 @@ class Written:
     def close(self) -> None:
         self.calls.append("close")
 
+    def abort(self) -> None:
+        self.calls.append("abort")
+
 
 def transport() -> tuple[ResponseTransport, list[Any]]:
     written = Written()

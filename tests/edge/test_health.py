@@ -33,7 +33,7 @@ async def test_a_server_is_ready_while_every_dependency_is_ok() -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/openrpc.json"])
 async def test_health_routes_accept_only_get(path: str) -> None:
-    routes = [*health_routes(dict), document_route({})]
+    routes = [*health_routes(dict), document_route(dict)]
 
     async with browser(build_app({}, routes=routes)) as client:
         response = await client.post(path, json={})
@@ -50,7 +50,22 @@ async def test_the_document_is_the_same_by_path_and_by_method() -> None:
         by_path = await client.get("/openrpc.json")
         by_method = await client.post("/", json=request("rpc.discover", id=1))
 
-    assert by_path.json() == by_method.json()["result"] == document
+    assert by_path.json() == by_method.json()["result"] == document()
+
+
+async def test_a_document_is_built_once_by_the_first_request() -> None:
+    built: list[dict[str, str]] = []
+
+    def build() -> dict[str, str]:
+        built.append({"number": str(len(built))})
+        return built[-1]
+
+    app = build_app({}, routes=[document_route(build)])
+    assert built == []
+    async with browser(app) as client:
+        answers = [(await client.get("/openrpc.json")).json() for _ in range(2)]
+
+    assert answers == [{"number": "0"}] * 2
 
 
 async def test_an_unknown_path_is_never_a_redirect() -> None:

@@ -156,7 +156,8 @@ def test_an_error_response_lists_its_codes_and_headers() -> None:
     assert list(unknown["headers"]) == ["X-Request-Id", "WWW-Authenticate"]
     error, codes = limited["content"]["application/json"]["schema"]["allOf"]
     assert error == {"$ref": "#/components/schemas/OrganizationError"}
-    described = {"enum": [429001], "description": "Status and cause.\n\n`429001`: rate_limited."}
+    causes = "Status and cause.\n\n`429001`: rate_limited.\n\n`429002`: too_many_stops."
+    described = {"enum": [429001, 429002], "description": causes}
     assert codes == {"properties": {"code": described}}
     (status,) = unknown["content"]["application/json"]["schema"]["allOf"][1]["properties"].values()
     assert status == {"const": 401, "description": "HTTP status of the response."}
@@ -190,7 +191,7 @@ def test_a_type_with_the_name_of_an_error_is_rejected(name: str) -> None:
 
 
 async def test_the_document_is_served_and_web_pages_may_read_it() -> None:
-    app = build_app({}, routes=[document_route(DOCUMENT, "/openapi.json")], mounts={"/v1": rest_app()})
+    app = build_app({}, routes=[document_route(lambda: DOCUMENT, "/openapi.json")], mounts={"/v1": rest_app()})
     async with browser(app) as http:
         response = await http.get("/openapi.json", headers={"origin": "https://dapp.example"})
 

@@ -13,11 +13,12 @@ from pydantic import Field
 
 from tests.edge.sample import ADDRESS, OPERATIONS, Journal, Nothing, ask, request
 from wallet_rpc.edge.openrpc import add_discovery, build_openrpc, to_yaml
+from wallet_rpc.errors.reasons import DENIALS
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Wei
 from wallet_rpc.wire import shape
 
-_, DOCUMENT = add_discovery(OPERATIONS, version="0.1.0")
+DOCUMENT = add_discovery(OPERATIONS, version="0.1.0")[1]()
 NAMES = {"Address", "Call", "CallInput", "Data", "Uint256", "Uint256Input", "Uint32", "Uint32Input"}
 METHODS = {method["name"]: method for method in DOCUMENT["methods"]}
 
@@ -116,7 +117,7 @@ def test_errors_are_those_of_the_operation_and_the_common_ones_one_for_each_code
     assert errors[-32521] == {
         "code": -32521,
         "message": "The calls of the operation revert (ERC-7769); nothing was sent.",
-        "data": {"reasons": ["execution_reverted"]},
+        "data": {"reasons": [*sorted(DENIALS), "execution_reverted"]},
     }
     assert errors[-32000]["data"]["reasons"] == ["precheck_failed"]
     assert "key_scope" in errors[4100]["data"]["reasons"]
@@ -146,7 +147,7 @@ async def test_a_real_request_and_response_match_the_document() -> None:
 
 
 def test_the_document_is_deterministic_and_survives_yaml() -> None:
-    again = add_discovery(OPERATIONS, version="0.1.0")[1]
+    again = add_discovery(OPERATIONS, version="0.1.0")[1]()
 
     assert json.dumps(again) == json.dumps(DOCUMENT)
     assert yaml.safe_load(to_yaml(DOCUMENT)) == DOCUMENT

@@ -141,6 +141,28 @@ def test_local_pages_and_named_origins_are_accepted(origin: str, by_default: boo
 
 
 @pytest.mark.parametrize(
+    ("origin", "is_own"),
+    [
+        ("http://wallet.example:4337", True),
+        ("https://wallet.example:4337", True),
+        ("http://wallet.example", False),
+        ("http://wallet.example:4338", False),
+        ("http://10.0.0.7:4337", False),
+        ("http://wallet.example:4337.evil.example", False),
+        ("http://evil.example#wallet.example:4337", False),
+        ("ftp://wallet.example:4337", False),
+    ],
+)
+def test_the_pages_of_the_server_itself_are_accepted(origin: str, is_own: bool) -> None:
+    expected = None if is_own else "origin_not_allowed"
+    assert reason(OPEN, host="wallet.example:4337", origin=origin) == expected
+
+
+def test_a_rebound_host_name_has_no_pages_of_its_own() -> None:
+    assert reason(OPEN, host="evil.example:4337", origin="http://evil.example:4337") == "host_not_allowed"
+
+
+@pytest.mark.parametrize(
     "field",
     [
         "Forwarded",

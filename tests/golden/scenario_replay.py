@@ -71,9 +71,9 @@ class Replay:
 
     def _transact(self, step: Json, at: int) -> Json:
         block, outcome = self._world.chain.send(self._world.transaction(step), timestamp=at)
-        inclusion = block.inclusion
-        if inclusion is not None and inclusion.sender == self._account:
-            self._watch.spent_on_gas += inclusion.gas_used * inclusion.gas_price
+        for inclusion in block.inclusions:
+            if inclusion.sender == self._account:
+                self._watch.spent_on_gas += inclusion.gas_used * inclusion.gas_price
         if outcome.success:
             return {"success": True, "logs": _format_logs(outcome.logs)}
         return _result(outcome, {"output": Data(outcome.output).hex0x()})

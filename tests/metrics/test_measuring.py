@@ -177,6 +177,15 @@ def test_a_request_that_ends_before_its_operation_counts_by_its_error(code: int,
     assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count", method="(rejected)") == [1.0]
 
 
+def test_the_time_for_which_a_client_follows_events_is_no_duration() -> None:
+    counted = Counted()
+    counted.serve(("streamEvents", None), status=200)
+    counted.serve(status=101)
+    counted.serve(("eth_call", None), status=200)
+    assert counted.outcomes().keys() >= {("streamEvents", "ok", ""), ("(none)", "ok", "101")}
+    assert values_of(counted.samples(), "wallet_rpc_request_duration_seconds_count") == [1.0]
+
+
 def test_no_number_of_methods_and_codes_adds_series_or_memory() -> None:
     counted = Counted()
     for number in range(1000):

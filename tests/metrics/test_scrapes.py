@@ -46,9 +46,9 @@ class MeasuredServer(Server):
         return read_samples(scrape(self.metrics))
 
     def worker(self, number: int) -> int | None:
-        """Return the process id of a worker that exports metrics; None while there is none."""
+        """Return the process id of a worker that exports metrics; None while there is none or it is being written."""
         try:
-            return int((self.folder() / f"process-{number}").read_text())
+            return int((self.folder() / f"process-{number}").read_text() or 0) or None
         except FileNotFoundError:
             return None
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.operations.mempool import HeldMempool
+from tests.support.calls import call_data
 from tests.support.clocks import StoppedClock
-from tests.support.constants import CHAINS, ROOT
+from tests.support.constants import CHAINS, ROOT, TOKEN
 from tests.support.in_process import InProcessClient
 from tests.support.wallet import AsyncWallet, Grant
 from wallet_rpc.adapters.bundler import HttpBundler
@@ -146,6 +147,16 @@ async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
         fixture = WalletFixture(InProcessClient(ports), mempool=mempool, clock=clock, store=store)
         await fixture.request_account()
         yield fixture
+
+
+@pytest.fixture
+async def rich(wallet: WalletFixture) -> WalletFixture:
+    """Give the wallet 1000 units of the token, and one ether."""
+    funder = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    mint = {"from": funder, "to": TOKEN, "data": call_data("mint(address,uint256)", wallet.account, 1000)}
+    await wallet.control("eth_sendTransaction", mint)
+    await wallet.control("anvil_setBalance", wallet.account, hex(10**18))
+    return wallet
 
 
 @pytest.fixture

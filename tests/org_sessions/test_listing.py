@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.org_sessions.org_client import GET, LIST, REVOKE, OrgClient, OrgWallet
-from tests.support.constants import CHAINS
+from tests.support.constants import CHAINS, FRIEND
 from tests.support.registration import timestamp_in
 from wallet_rpc.domain.access import OrganizationId
 
@@ -176,3 +176,22 @@ async def test_a_malformed_id_is_rejected(client: OrgClient, name: str) -> None:
         error = await client.refusal(method, id=name)
         assert (error.reason, error.status) == ("validation", 400)
         assert [detail["field"] for detail in error.data["details"]] == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "field"),
+    [
+        (LIST, {"chainId": "5"}, "chainId"),
+        ("listCreatedSessions", {"chainId": "5"}, "chainId"),
+        ("wallet_listSessions", {"chainId": "0x5"}, "params.chainId"),
+        ("wallet_getGrantedExecutionPermissions", {"filter": {"chainId": "0x5"}}, "params.filter.chainId"),
+        ("wallet_listStops", {"account": FRIEND, "chainId": "0x5"}, "params.chainId"),
+    ],
+)
+async def test_a_list_of_a_chain_that_is_not_configured_is_refused(
+    client: OrgClient, method: str, request_: dict[str, Any], field: str
+) -> None:
+    error = await client.refusal(method, **request_)
+
+    assert (error.code, error.reason, error.field) == (5710, "unsupported_chain", field)
+    assert error.text == f"expected a configured chain, one of {', '.join(map(hex, CHAINS))}, got 0x5"

@@ -55,13 +55,15 @@ def required_to_build(tree: Path, **changed: str) -> list[str]:
     return required
 
 
-def install_alone(wheel: Path, environment: Path) -> Path:
+def install_alone(wheel: Path, environment: Path, *others: str) -> Path:
     """Install a wheel with what its metadata requires into a new environment, and return the folder of its commands.
 
-    The versions are the pinned ones. Archives come from uv's cache, and from the network where it lacks them.
+    `others` are further packages to install. The versions are the pinned ones. Archives come from uv's cache, and from
+    the network where it lacks them.
     """
     venv.create(environment, with_pip=False)
-    constraints = ("--constraints", FOLDER / "run.txt", "--build-constraints", FOLDER / "build.txt")
+    pinned = [word for name in ("run.txt", "dev.txt") for word in ("--constraints", FOLDER / name)]
+    constraints = (*(pinned if others else pinned[:2]), "--build-constraints", FOLDER / "build.txt")
     command = (
         find_uv_bin(),
         "pip",
@@ -71,6 +73,7 @@ def install_alone(wheel: Path, environment: Path) -> Path:
         environment / "bin" / "python",
         *constraints,
         wheel,
+        *others,
     )
     errors = []
     for source in (["--offline"], [], ["--system-certs"]):  # the last where the network has its own certificates

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.pages import blocks
 from tests.packages.building import build_packages, install_alone, required_to_build, run, unpack_sdist
 from tests.packages.requirements import ROOT
 from wallet_rpc import __version__
@@ -54,7 +55,7 @@ def test_the_wheel_has_the_package_with_its_types_and_contracts_and_nothing_else
     sources = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "wallet_rpc").rglob("*")
-        if path.is_file() and not {"__pycache__", "node_modules", "build"} & set(path.parts)
+        if path.is_file() and not {"__pycache__", "node_modules", "build", "js"} & set(path.relative_to(ROOT).parts)
     }
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -126,6 +127,18 @@ def test_the_demo_runs_from_the_wheel_in_an_empty_environment(wheel: Path, tmp_p
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "No server is running; starting an ephemeral one." in demo.stdout
     assert "the recipient has received 100 tokens; the allowance is used up" in demo.stdout
-    assert "8. Final balances" in demo.stdout
+    assert "14. Final balances" in demo.stdout
     assert demo.stderr == ""
     assert list(elsewhere.iterdir()) == []
+
+
+def test_pytest_finds_the_fixtures_of_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    commands = install_alone(wheel, tmp_path / "environment", "pytest", "pytest-xdist")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "test_payments.py").write_text(blocks((ROOT / "specs/testing.md").read_text("utf-8"), "python")[0])
+    done = run(commands / "pytest", "-n", "1", folder=project, PATH=str(project), HOME=str(project))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert list(project.glob("*.json")) == []

@@ -14,7 +14,8 @@ from tests.contract.upstream import Upstream, UpstreamError, answer_in_turn
 from tests.devchain.asking import send
 from tests.devchain.sample import Actor, key_of
 from tests.policies.world import POLICY, World, open_world
-from wallet_rpc.adapters.operation_search import SPAN_BLOCKS, find_nonce_use
+from wallet_rpc.adapters.log_search import SPAN_BLOCKS
+from wallet_rpc.adapters.operation_search import find_nonce_use
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.outcomes import SETTLE_GRACE_SECONDS, SETTLE_TIMEOUT_SECONDS
 from wallet_rpc.adapters.sponsorship.paymaster import LEASE_SECONDS

@@ -6,7 +6,8 @@ The tests cover every operation of the catalogue, with a real key of an organisa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 
 from tests.e2e.server import run_dev_server
-from tests.support.constants import CHAINS
+from tests.support.constants import CHAINS, FRIEND, ROOT
+from tests.support.wallet import Wallet
 from tests.tenants.granting import grant_sessions
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -33,6 +35,8 @@ from wallet_rpc.operations.operation import Credential, Operation
 
 SECRET = Secret(b"a secret of the tests, 32 bytes or more")
 TOKENS = "/api/v1/burner/sessions"
+NEW_WEBHOOK: dict[str, Any] = {"url": "https://hook.invalid/events", "types": ["rule"]}
+"""A webhook to which no event is sent."""
 NEW_TOKEN = {"walletAddress": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "ttlSeconds": 600}
 CHECKS = [
     checks.not_a_server_error,
@@ -46,15 +50,22 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def tenant(redis_server: RedisServer) -> Iterator[Tenant]:
-    async def create(url: str, http: httpx2.Client) -> Tenant:
+def url(redis_server: RedisServer) -> Iterator[str]:
+    chosen = Settings(redis_url=redis_server.url, token_secrets=(SECRET,))
+    with run_dev_server(DevOptions(chains=CHAINS, ephemeral=True), settings=chosen) as running:
+        yield running
+
+
+@pytest.fixture
+def tenant(redis_server: RedisServer, url: str) -> Iterator[Tenant]:
+    """An organisation of one test: a generated request can stop all sessions of its organisation for good."""
+
+    async def create(http: httpx2.Client) -> Tenant:
         async with RedisStore.open(redis_server.url) as store:
             return await new_tenant(store, url, http)
 
-    chosen = Settings(redis_url=redis_server.url, token_secrets=(SECRET,))
-    options = DevOptions(chains=CHAINS, ephemeral=True)
-    with run_dev_server(options, settings=chosen) as url, httpx2.Client(timeout=30) as http:
-        yield asyncio.run(create(url, http))
+    with httpx2.Client(timeout=30) as http:
+        yield asyncio.run(create(http))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +75,8 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.fixture(scope="module")
-def described(tenant: Tenant) -> Any:
-    document = schemathesis.openapi.from_url(f"{tenant.url}/openapi.json")
+def described(url: str) -> Any:
+    document = schemathesis.openapi.from_url(f"{url}/openapi.json")
     document.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "404", "413"]
     return document
 
@@ -86,6 +97,34 @@ class Resources:
         assert status == 200, group
         return dict(group)
 
+    @property
+    def stops(self) -> str:
+        """The path of the organisation's kill switches."""
+        return f"/v1/organizations/{self.tenant.organization}/stops"
+
+    def stop(self) -> dict[str, Any]:
+        """Set a kill switch, and return the request that removes it."""
+        self.tenant.rest("POST", self.stops, {"scope": {"tag": "payroll"}})
+        return {"query": {"tag": "payroll"}}
+
+    @property
+    def webhooks(self) -> str:
+        return f"/v1/organizations/{self.tenant.organization}/webhooks"
+
+    def webhook(self) -> str:
+        """Register a webhook, and return its id."""
+        status, created = self.tenant.rest("POST", self.webhooks, NEW_WEBHOOK)
+        assert status == 200, created
+        return str(created["id"])
+
+    def waiting_call(self) -> dict[str, Any]:
+        """Send a call that waits for its approval, and return the request that decides on it."""
+        wallet = Wallet(self.tenant.client()).fund(tokens=0)
+        grant = wallet.grant(ROOT, rules=[{"type": "approval"}])
+        prepared = wallet.prepare({"to": FRIEND}, sponsored=False, permissions=grant.permissions)
+        call_id = wallet.send(prepared, grant.key, grant.permissions)
+        return {"path_parameters": {"callId": call_id}}
+
     def token(self) -> str:
         """Create a session token."""
         status, answer = self.tenant.rest("POST", TOKENS, NEW_TOKEN)
@@ -98,23 +137,54 @@ def resources(tenant: Tenant) -> Resources:
     return Resources(tenant)
 
 
+ON_SESSION = (
+    "getOrganizationSession",
+    "pauseOrganizationSession",
+    "resumeOrganizationSession",
+    "revokeOrganizationSession",
+)
+"""Operations on one session of a group."""
+
+
 def valid_request(name: str, resources: Resources) -> dict[str, Any]:
     """Return a request that succeeds: its path parameters without `orgId`, its query, its body."""
-    match name:
-        case "createOrganizationSession":
-            return {"body": resources.new()}
-        case "listOrganizationSessions":
-            return {"query": {"limit": 1, "sessionGroupId": resources.group()["sessionGroupId"]}}
-        case "getOrganizationSession" | "revokeOrganizationSession":
-            return {"path_parameters": {"id": resources.group()["sessions"][0]["id"]}}
-        case "createToken":
-            return {"body": NEW_TOKEN}
-        case "revokeToken":
-            return {"path_parameters": {"id": token_id(resources.token())}}
-        case "describeToken":
-            return {}
-        case _:
-            raise AssertionError(f"{name}: no valid request is defined here")
+    requests_by_name: dict[str, Callable[[], dict[str, Any]]] = {
+        "createOrganizationSession": lambda: {"body": resources.new()},
+        "listOrganizationSessions": lambda: {
+            "query": {"limit": 1, "sessionGroupId": resources.group()["sessionGroupId"]}
+        },
+        **dict.fromkeys(ON_SESSION, lambda: {"path_parameters": {"id": resources.group()["sessions"][0]["id"]}}),
+        "listCreatedSessions": lambda: {"query": {"limit": 1, "state": "pending"}},
+        "getCreatedSession": lambda: {
+            "path_parameters": {"id": resources.group()["sessions"][0]["id"]},
+            "query": {"callsLimit": 1},
+        },
+        "setOrganizationSessionRules": lambda: {
+            "path_parameters": {"id": resources.group()["sessions"][0]["id"]},
+            "body": {"rules": [{"type": "calls", "limit": 5, "period": "day"}]},
+        },
+        "setOrganizationSessionTags": lambda: {
+            "path_parameters": {"id": resources.group()["sessionGroupId"]},
+            "body": {"tags": ["payroll"]},
+        },
+        "explainOrganizationCalls": lambda: {
+            "path_parameters": {"id": resources.group()["sessions"][0]["id"]},
+            "body": {"calls": [{"to": FRIEND}]},
+        },
+        "listOrganizationApprovals": lambda: {"query": {"limit": 1}},
+        "approveOrganizationCalls": resources.waiting_call,
+        "rejectOrganizationCalls": resources.waiting_call,
+        "setOrganizationStop": lambda: {"body": {"scope": {"tag": uuid.uuid4().hex}}},
+        "listOrganizationStops": dict,
+        "removeOrganizationStop": resources.stop,
+        "createWebhook": lambda: {"body": NEW_WEBHOOK},
+        "listWebhooks": dict,
+        "deleteWebhook": lambda: {"path_parameters": {"id": resources.webhook()}},
+        "createToken": lambda: {"body": NEW_TOKEN},
+        "revokeToken": lambda: {"path_parameters": {"id": token_id(resources.token())}},
+        "describeToken": dict,
+    }
+    return requests_by_name[name]()
 
 
 def token_id(token: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from wallet_rpc.devchain.bundler_methods import OPERATIONS
 from wallet_rpc.devchain.chain import Blockchain
+from wallet_rpc.devchain.chain_faults import ChainFaults
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.paymaster import DevPaymaster
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
@@ -32,9 +33,10 @@ class _Config:
 
 @dataclass(frozen=True)
 class _Elsewhere:
-    """The part of a chain that the paymaster reads: its id and its time."""
+    """The part of a chain that the paymaster reads: its id, its time and the faults on demand, of which it has none."""
 
     config: _Config
+    faults: ChainFaults = field(default_factory=ChainFaults)
 
     def next_timestamp(self) -> int:
         return int(time.time())

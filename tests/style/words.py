@@ -6,7 +6,7 @@ import re
 
 _RETIRED = """
 admit admits admitted answerer asked bench beside book books chance desk dialect dialects door doorkeeper doors
-due english enters fate fates fault faults faulty forgetful gate gates hurried hurry landed lane lanes lasting
+due english enters fate fates faulty forgetful gate gates hurried hurry landed lane lanes lasting
 meanwhile nobody observed offer offers otherwise placed promise promised promises seal sealed sealing seals
 sides standing told unseal visit visited wanted whoever worded
 """

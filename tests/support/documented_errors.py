@@ -11,7 +11,7 @@ from wallet_rpc.edge.api_documents import rpc_with_document
 @cache
 def _documented() -> dict[str, dict[int, set[str]]]:
     """Return the reasons of each method by code."""
-    _, document = rpc_with_document()
+    document = rpc_with_document(has_faults=True)[1]()
     return {
         method["name"]: {error["code"]: set(error["data"]["reasons"]) for error in method["errors"]}
         for method in document["methods"]

@@ -11,8 +11,18 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 _PARAMETERS = re.compile(r"\[(.*)\]$")
 _REAL_PARTS = "tests/clients/test_clients_on_real_parts.py"
 _STRICT = "tests/e2e/test_bundler_rules.py"
-_LONG = ("tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
-
+_JAVASCRIPT = "tests/js/test_package.py"
+_LONG = (
+    "tests/clients/",
+    "tests/documents/",
+    "tests/e2e/",
+    "tests/golden/",
+    "tests/org_sessions/",
+    "tests/packages/",
+    "tests/rest/",
+    "tests/snapshots/",
+    "tests/testing/",
+)
 
 _WAITING = (
     "tests/chaos/",
@@ -25,6 +35,8 @@ _WAITING = (
     "tests/edge/test_hang_ups",
     "tests/edge/test_slow_readers",
     "tests/edge/test_worker_processes",
+    "tests/faults/",
+    "tests/follow/",
 )
 """Modules that mostly wait: for processes to die and start, for leases and for probes."""
 
@@ -61,7 +73,7 @@ def long_first(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> int:
         scope = scope_of(item.nodeid)
-        if scope in ("real", _STRICT):
+        if scope in ("real", _STRICT, _JAVASCRIPT):
             return 0
         if scope == "published" or scope.startswith(_LONG):
             return 1

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tests.support.constants import FRIEND, HOUR
-from tests.support.registration import timestamp_in
 from tests.tenants.tenant import Tenant
 
 CHAIN = "0x7a69"
@@ -77,25 +76,39 @@ def grant(resources: Resources) -> dict[str, Any]:
     }
 
 
-def registration(resources: Resources) -> dict[str, Any]:
-    return {
-        "walletId": resources.account_id,
-        "sessionAddress": resources.session_key,
-        "expiresAt": timestamp_in(HOUR),
-        "policies": {},
-        "installs": [{"chainId": int(CHAIN, 16), "serialized": context(resources)["context"]}],
-    }
-
-
-def path_of(template: str) -> Callable[[Resources], str]:
-    """Return a function that fills the placeholders of a path with the resources' identifiers."""
-    return lambda resources: template.format(**asdict(resources))
-
-
+NAMED_SESSION: list[Callable[[Resources], Any]] = [
+    lambda t: {"sessionId": t.session_id},
+    lambda t: {**context(t), "account": t.account, "chainId": CHAIN},
+    lambda t: {"entityId": 9, "account": t.account, "chainId": CHAIN},
+]
+"""Requests that name a session, by its id, its context and its entity id."""
 QUERIES: dict[str, list[Query]] = {
+    # first: later queries create sessions
+    "wallet_listSessions": [
+        rpc("wallet_listSessions", lambda _: {}),
+        rpc("wallet_listSessions", lambda t: {"account": t.account}),
+        rpc("wallet_listSessions", lambda t: {"key": t.session_key}),
+    ],
     "wallet_requestAccount": [rpc("wallet_requestAccount", lambda t: {"accountAddress": t.account})],
     "wallet_listAccounts": [rpc("wallet_listAccounts", lambda t: {"signerAddress": t.signer})],
     "wallet_createSession": [rpc("wallet_createSession", grant)],
+    "wallet_getSession": [
+        rpc("wallet_getSession", lambda t: {"sessionId": t.session_id}),
+        rpc("wallet_getSession", lambda t: {"sessionId": t.session_id, "account": t.account, "chainId": CHAIN}),
+        rpc("wallet_getSession", context),
+        rpc("wallet_getSession", lambda t: {"entityId": 77, "account": t.account, "chainId": CHAIN}),
+    ],
+    "wallet_getSupportedExecutionPermissions": [rpc("wallet_getSupportedExecutionPermissions")],
+    "wallet_getGrantedExecutionPermissions": [
+        rpc("wallet_getGrantedExecutionPermissions"),
+        rpc("wallet_getGrantedExecutionPermissions", lambda t: {"from": t.account}),
+    ],
+    "wallet_revokeExecutionPermission": [
+        rpc("wallet_revokeExecutionPermission", lambda t: {"permissionContext": context(t)["context"]}),
+    ],
+    "wallet_setSessionTags": [
+        rpc("wallet_setSessionTags", lambda t: {"sessionId": t.session_id, "tags": ["x"]}),
+    ],
     "wallet_prepareCalls": [
         rpc("wallet_prepareCalls", calls),
         rpc("wallet_prepareCalls", lambda t: calls(t, permissions=permissions(t))),
@@ -113,6 +126,10 @@ QUERIES: dict[str, list[Query]] = {
         rpc("wallet_sendPreparedCalls", signed_calls),
         rpc("wallet_sendPreparedCalls", lambda t: signed_calls(t, permissions=permissions(t))),
         rpc("wallet_sendPreparedCalls", lambda t: signed_calls(t, permissions=context(t))),
+    ],
+    "wallet_explainCalls": [
+        rpc("wallet_explainCalls", lambda t: {"sessionId": t.session_id, "calls": []}),
+        rpc("wallet_explainCalls", lambda t: {**context(t), "calls": [{"to": FRIEND}]}),
     ],
     "wallet_getCallsStatus": [rpc("wallet_getCallsStatus", lambda t: t.call_id)],
     "wallet_prepareSign": [
@@ -140,6 +157,8 @@ QUERIES: dict[str, list[Query]] = {
         rpc("wallet_requestQuote_v0", lambda t: {"from": t.account, "chainId": CHAIN, "fromToken": FRIEND})
     ],
     "wallet_getCrossChainStatus_v0": [rpc("wallet_getCrossChainStatus_v0", lambda t: t.call_id)],
+    "wallet_subscribe": [rpc("wallet_subscribe", lambda _: "calls", lambda t: {"account": t.account})],
+    "wallet_unsubscribe": [rpc("wallet_unsubscribe", lambda t: t.token_id)],
     "wallet_grantPermissions": [
         rpc(
             "wallet_grantPermissions",
@@ -164,33 +183,39 @@ QUERIES: dict[str, list[Query]] = {
             },
         )
     ],
-    "wallet_sendCalls": [rpc("wallet_sendCalls", lambda t: {"from": t.account, "chainId": CHAIN, "calls": []})],
-}
-REST_QUERIES: dict[tuple[str, str], list[Query]] = {
-    ("POST", "/v1/organizations/{orgId}/sessions"): [
-        rest("POST", path_of("/v1/organizations/{organization}/sessions"), registration),
-        lambda tenant, resources: tenant.rest("POST", tenant.sessions, registration(resources)),
-        lambda tenant, resources: tenant.rest(
-            "POST", tenant.sessions, registration(resources) | {"walletId": resources.account}
+    "wallet_prepareSessionChange": [
+        rpc("wallet_prepareSessionChange", lambda t: {"sessionId": t.session_id, "action": "pause"}),
+    ],
+    "wallet_pauseSession": [rpc("wallet_pauseSession", query) for query in NAMED_SESSION],
+    "wallet_resumeSession": [rpc("wallet_resumeSession", query) for query in NAMED_SESSION],
+    "wallet_revokeSession": [rpc("wallet_revokeSession", query) for query in NAMED_SESSION],
+    "wallet_rotateSessionKey": [
+        rpc(
+            "wallet_rotateSessionKey",
+            lambda t: {"sessionId": t.session_id, "newKey": {"type": "secp256k1", "publicKey": FRIEND}},
+        )
+    ],
+    "wallet_stopSessions": [
+        rpc(
+            "wallet_stopSessions",
+            lambda t: {
+                "scope": {"account": t.account},
+                "chainId": CHAIN,
+                "ownerSignature": {"nonce": "0x1", "deadline": int(time.time()) + HOUR, "signature": t.signature},
+            },
+        )
+    ],
+    "wallet_listStops": [rpc("wallet_listStops", lambda _: {})],
+    "wallet_resumeSessions": [rpc("wallet_resumeSessions", lambda t: {"scope": {"account": t.account}})],
+    "wallet_setSessionRules": [
+        rpc("wallet_setSessionRules", lambda t: {"sessionId": t.session_id, "rules": []}),
+        rpc(
+            "wallet_setSessionRules",
+            lambda t: {"account": t.account, "chainId": CHAIN, "entityId": 9, "rules": []},
         ),
     ],
-    ("GET", "/v1/organizations/{orgId}/sessions"): [
-        rest("GET", path_of("/v1/organizations/{organization}/sessions")),
-        lambda tenant, _: tenant.rest("GET", tenant.sessions),
-        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}?sessionAddress={resources.session_key}"),
-        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}?sessionGroupId={resources.group_id}"),
-    ],
-    ("GET", "/v1/organizations/{orgId}/sessions/{id}"): [
-        rest("GET", path_of("/v1/organizations/{organization}/sessions/{session_id}")),
-        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}/{resources.session_id}"),
-        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}/{resources.group_id}"),
-    ],
-    ("DELETE", "/v1/organizations/{orgId}/sessions/{id}"): [
-        rest("DELETE", path_of("/v1/organizations/{organization}/sessions/{session_id}")),
-        lambda tenant, resources: tenant.rest("DELETE", f"{tenant.sessions}/{resources.session_id}"),
-        lambda tenant, resources: tenant.rest("DELETE", f"{tenant.sessions}/{resources.group_id}"),
-    ],
-    ("POST", "/api/v1/burner/sessions"): [rest("POST", path_of("/v1/sessions"), lambda t: {"walletAddress": t.signer})],
-    ("GET", "/api/v1/burner/sessions/me"): [rest("GET", path_of("/v1/sessions/me"))],
-    ("DELETE", "/api/v1/burner/sessions/{id}"): [rest("DELETE", path_of("/v1/sessions/{token_id}"))],
+    "wallet_listApprovals": [rpc("wallet_listApprovals", lambda t: {"account": t.account})],
+    "wallet_approveCalls": [rpc("wallet_approveCalls", lambda t: {"callId": t.call_id})],
+    "wallet_rejectCalls": [rpc("wallet_rejectCalls", lambda t: {"callId": t.call_id})],
+    "wallet_sendCalls": [rpc("wallet_sendCalls", lambda t: {"from": t.account, "chainId": CHAIN, "calls": []})],
 }

@@ -21,7 +21,9 @@ FOR_TOKENS = {operation.name: operation.need.scopes for operation in OPERATIONS 
 @pytest.mark.parametrize("params", [[], [{}], [1, 2, 3], {"from": 7}], ids=str)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_scope_is_checked_before_parameters(tenant: Tenant, operation: Any, params: Any) -> None:
-    page = token_client(tenant, new_key().address, Scope.WALLET_STREAM)
+    is_stream = Scope.WALLET_STREAM in operation.need.scopes
+    scope = Scope.TRANSACTIONS_SUBMIT if is_stream else Scope.WALLET_STREAM
+    page = token_client(tenant, new_key().address, scope)
     answer = page.http.post(page.url, json={**entry(operation.name), "params": params}, headers=page.headers)
 
     error = answer.json()["error"]

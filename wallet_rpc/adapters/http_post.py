@@ -82,7 +82,9 @@ class HttpClient:
         await self._session.close()
 
     async def post(self, url: str, content: bytes, *, connect_seconds: float, max_bytes: int) -> PostResponse:
-        """Send JSON once and read the response. Raises: PostFailed."""
+        """Send JSON once and read the response. Raises: PostFailed, also after the end of the `async with` block."""
+        if self._session.closed:  # as for reads that go on when the first of them has failed
+            raise PostFailed(sent=False)
         try:
             target, proxy = _find_route(url)
         except ValueError:

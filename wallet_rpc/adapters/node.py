@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from wallet_rpc.adapters import operation_search
+from wallet_rpc.adapters import log_search, operation_search
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.refusals import is_revert, revert_data
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.errors import ExecutionReverted, Unavailable, WalletError
-from wallet_rpc.ports import BlockHead, Fees, NonceUse, OperationReceipt
+from wallet_rpc.ports.node import BlockHead, Fees, FoundLog, LogQuery, NonceUse, OperationReceipt
 from wallet_rpc.primitives import (
     Address,
     BlockNumber,
@@ -79,6 +80,13 @@ class NodeChain:
         answer = await self._client.read("eth_call", [call, _format_block(block)], map_error=_map_call_error)
         return self._client.decode_result(Data, answer)
 
+    async def call_itself(self, account: Address, data: bytes, *, override: Mapping[str, Any] | None = None) -> bytes:
+        """Return the data of a call of an account to itself. Raises: ExecutionReverted with the raw revert data."""
+        call = {"from": account.hex0x(), "to": account.hex0x(), "data": Data(data).hex0x()}
+        overrides = [] if override is None else [{account.hex0x(): override}]
+        answer = await self._client.read("eth_call", [call, _LATEST, *overrides], map_error=_map_call_error)
+        return self._client.decode_result(Data, answer)
+
     async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
         """Return EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
         word = await self.call(ENTRY_POINT, abi.GET_NONCE + abi.address(account) + abi.uint(key), block=block)
@@ -101,9 +109,9 @@ class NodeChain:
         found: int = await self._read(BlockNumber, "eth_blockNumber")
         return found
 
-    async def block_head(self, number: int) -> BlockHead | None:
-        """Return a block; None when the node does not have it."""
-        answer = await self._client.read("eth_getBlockByNumber", [hex(number), False])
+    async def block_head(self, number: int | None = None) -> BlockHead | None:
+        """Return a block, the newest by default; None when the node does not have it."""
+        answer = await self._client.read("eth_getBlockByNumber", [_LATEST if number is None else hex(number), False])
         if answer is None:
             return None
         found = self._client.decode_result(_BlockHead, answer)
@@ -124,6 +132,10 @@ class NodeChain:
     ) -> NonceUse | None:
         """Find the operation that used a full 256-bit nonce, in these blocks."""
         return await operation_search.find_nonce_use(self._client, account, nonce, blocks, to_latest=to_latest)
+
+    async def find_logs(self, query: LogQuery, blocks: range, *, to_latest: bool = False) -> tuple[FoundLog, ...]:
+        """Return the logs in these blocks that a filter matches, newest first."""
+        return await log_search.find_logs(self._client, query, blocks, to_latest=to_latest)
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
         return self._client.decode_result(kind, await self._client.read(method, params))

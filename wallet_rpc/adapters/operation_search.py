@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from wallet_rpc.adapters.client import is_no_response
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
+from wallet_rpc.adapters.log_search import FoundEntry, search_logs
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -20,19 +20,9 @@ from wallet_rpc.domain.operation_events import (
     revert_data_of,
 )
 from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT
-from wallet_rpc.errors import Unavailable
-from wallet_rpc.ports import NO_LOGS, NonceUse, OperationReceipt
+from wallet_rpc.ports.node import LogQuery, NonceUse, OperationReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, BlockNumber, Hash32
 from wallet_rpc.wire import shape
-
-SPAN_BLOCKS = 2_000
-"""Blocks per `eth_getLogs` call; nodes limit this, often to 2,000 or 10,000."""
-
-
-@shape
-class _FoundLog(LogEntry):
-    block_number: BlockNumber
-    transaction_hash: Hash32
 
 
 @shape
@@ -97,25 +87,11 @@ async def read_operation(node: Rpc, operation_hash: Hash32, *, transaction: Hash
 
 async def _find_events(
     node: Rpc, topics: list[Hash32 | None], blocks: range, *, to_latest: bool
-) -> AsyncIterator[tuple[OperationEvent, _FoundLog]]:
-    """Yield the operations' events with these topics after the event's signature, in bounded ranges, newest first.
-
-    With `to_latest` the newest range has an open end, since a node that lags rejects a number above its latest block.
-    """
-    all_topics = [USER_OPERATION_EVENT.hex0x(), *(None if one is None else one.hex0x() for one in topics)]
-    log_filter = {"address": ENTRY_POINT.hex0x(), "topics": all_topics}
-    for last in blocks[::-1][::SPAN_BLOCKS]:
-        is_open = to_latest and last == blocks[-1]
-        span = {
-            "fromBlock": hex(max(last - SPAN_BLOCKS + 1, blocks.start)),
-            "toBlock": "latest" if is_open else hex(last),
-        }
-        try:
-            answer = await node.read("eth_getLogs", [{**log_filter, **span}], unbatched=True)
-        except Unavailable as error:
-            if is_no_response(error):
-                raise
-            raise Unavailable("the node does not search its logs", reason=NO_LOGS, part="node") from error
-        for log in node.decode_result(tuple[_FoundLog, ...], answer):
-            for event in operation_events(logs_of([log])):
-                yield event, log
+) -> AsyncIterator[tuple[OperationEvent, FoundEntry]]:
+    """Yield the operations' events with these topics after the event's signature, in bounded ranges, newest first."""
+    query = LogQuery(
+        addresses=(ENTRY_POINT,), topics=((USER_OPERATION_EVENT,), *(() if one is None else (one,) for one in topics))
+    )
+    async for log in search_logs(node, query, blocks, to_latest=to_latest):
+        for event in operation_events(logs_of([log])):
+            yield event, log

@@ -2,21 +2,32 @@
 
 The call's record decides a claim. The record and the signed call are in one slot, so a claim is one script. The hint
 and the outbox entry are in other slots, are written first, and count only if the record exists.
+
+The script that writes a record also stores the events of the change, in the same slot. They are then appended to the
+organisation's event log, which is in another slot, and deleted; a worker does so if the writer ended in between.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from wallet_rpc.adapters.redis_events import RedisEvents, format_event
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_records import decode_record, format_record
+from wallet_rpc.adapters.redis_session_calls import RedisSessionCalls, sent_at
+from wallet_rpc.adapters.redis_stops import RedisStops
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, downgrade_record, upgrade_record
 from wallet_rpc.domain.call_state import CallState, Evidence, next_state
+from wallet_rpc.domain.event import list_call_events
+from wallet_rpc.domain.session_reference import SessionReference
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports.calls import CallsPage
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
 from wallet_rpc.wire import encode, parse_json
 
@@ -37,6 +48,10 @@ redis.call('HSET', KEYS[1], 'call', ARGV[1], 'record', ARGV[2], 'state', ARGV[3]
   'claim', ARGV[4], 'ticket', ARGV[5], 'revision', 0)
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7])
+if not kept[2] then
+  for i = 8, #ARGV do redis.call('RPUSH', KEYS[3], ARGV[i]) end
+  redis.call('EXPIRE', KEYS[3], ARGV[7])
+end
 return false
 """
 """Write the call and its signed form, unless there is another claim: then return that claim's record, in both versions.
@@ -49,6 +64,8 @@ if kept[1] ~= ARGV[1] then
   if kept[2] and kept[2] ~= ARGV[4] then return kept[1] end
   redis.call('HSET', KEYS[1], 'call', ARGV[1], 'record', ARGV[2], 'state', ARGV[3], 'revision', ARGV[4] + 1)
   redis.call('EXPIRE', KEYS[1], ARGV[5])
+  for i = 8, #ARGV do redis.call('RPUSH', KEYS[3], ARGV[i]) end
+  redis.call('EXPIRE', KEYS[3], ARGV[5])
 end
 if ARGV[6] == 'final' then redis.call('DEL', KEYS[2]) else redis.call('EXPIRE', KEYS[2], ARGV[5]) end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[7], 'EX', ARGV[5]) end
@@ -58,18 +75,39 @@ return ARGV[1]
 
 A record without a revision is one of a server before 0.2.0, or was lost by Redis: it is written."""
 
+_REMOVE = """
+for _, event in ipairs(ARGV) do redis.call('LREM', KEYS[1], 1, event) end
+return 0
+"""
+"""Delete events that were appended to the event log."""
+_CLAIMING_SECONDS = 600
+"""Time after which a call without a record was never claimed, or its record was deleted."""
+
 
 class RedisCalls:
     """`ports.calls.Calls` on Redis."""
 
-    def __init__(self, link: Link, outbox: RedisOutbox, organization: OrganizationId, *, keep_seconds: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        outbox: RedisOutbox,
+        events: RedisEvents,
+        stops: RedisStops,
+        organization: OrganizationId,
+        *,
+        keep_seconds: int,
+    ) -> None:
         self._link = link
         self._outbox = outbox
+        self._events = events
+        self._stops = stops
         self._organization = organization
         self._keep_seconds = keep_seconds
+        self.by_session = RedisSessionCalls(link, keep_seconds=keep_seconds, deadlines=events.deadlines)
         self._hint = link.script(_HINT)
         self._claim = link.script(_CLAIM)
         self._update = link.script(_UPDATE)
+        self._remove = link.script(_REMOVE)
 
     def call_key(self, chain_id: ChainId, operation_hash: Hash32) -> str:
         """Return the key of a call: a hash of its record in both versions, the claim's random mark and its number."""
@@ -79,16 +117,25 @@ class RedisCalls:
         """Return the key of a call's signed call."""
         return self._link.key(f"call:{chain_id}:{operation_hash.hex()}", "signed")
 
+    def events_key(self, chain_id: ChainId, operation_hash: Hash32) -> str:
+        """Return the key of a call's events that are not in the organisation's event log yet: a list."""
+        return self._link.key(f"call:{chain_id}:{operation_hash.hex()}", "events")
+
     def nonce_key(self, chain_id: ChainId, account: Address, nonce: int) -> str:
         """Return the key of a nonce: a hash of the operations that claimed it, and the number of claims."""
         return self._link.key(f"nonce:{chain_id}:{account.hex()}:{nonce:x}")
 
     async def claim(self, call: CallRecord, signed: str) -> CallRecord | None:
-        """Store the call and return None; if it has a record already, return that one instead."""
+        """Store the call and return None; if it has a record already, return that one instead.
+
+        A call of a session is first added to the open ones, so that a stop finds each call that has a record.
+        """
         nonce_key = self.nonce_key(call.chain_id, call.sender, call.nonce)
-        number, _ = await asyncio.gather(
+        number, *_ = await asyncio.gather(
             self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, CALL_VERSION),
             self.schedule(call, at=call.lease_until),
+            self._stops.open_call(call),
+            self.by_session.add(call),
         )
         other = await self._link.run_durably(
             self._claim,
@@ -98,8 +145,10 @@ class RedisCalls:
             number,
             signed,
             self._keep_seconds,
+            *_format_events(None, call),
         )
         if other is None:
+            await self._append_events(call, _format_events(None, call))
             return None
         earlier = _decode(call=other[0] or None, record=other[1])
         if earlier.is_retained or earlier.state.is_final:
@@ -107,18 +156,45 @@ class RedisCalls:
         state = next_state(earlier.state, Evidence.ATTEMPT_BEGUN)  # a bundler may have the call
         adopted = replace(call, state=state, revision=earlier.revision + 1)
         stored: bytes = await self._link.run_durably(self._update, *self._replacement(earlier, adopted, signed))
+        await self._append_events(adopted, _format_events(earlier, adopted))
         return None if _decode(call=stored) == adopted else _decode(call=stored)
 
     async def update(self, old: CallRecord, new: CallRecord) -> CallRecord:
         """Replace `old` by `new` if `old` is still stored, and return the record that is stored then."""
         changed = replace(new, revision=old.revision + 1)
-        stored: bytes = await self._link.run(self._update, *self._replacement(old, changed, ""))
-        return _decode(call=stored)
+        replacement = self._replacement(old, changed, "")
+        stored: bytes = await self._link.run(self._update, *replacement)
+        result = _decode(call=stored)
+        if result == changed:
+            await self._append_events(changed, _format_events(old, changed))
+        if result.state.is_final and not old.state.is_final:
+            await self._stops.close_call(result)
+        return result
 
     def _replacement(self, old: CallRecord, new: CallRecord, signed: str) -> tuple[Any, ...]:
         """Return the keys and arguments of the script that replaces `old` by `new`."""
         final = "final" if new.state.is_final else ""
-        return self._keys(new), *_encode(new), old.revision, self._keep_seconds, final, signed
+        fixed = *_encode(new), old.revision, self._keep_seconds, final, signed
+        return self._keys(new), *fixed, *_format_events(old, new)
+
+    async def _append_events(self, call: CallRecord, events: list[str]) -> None:
+        """Append the events of a change to the event log; without the store, a worker does so later.
+
+        Those of a call that is not final stay in their list, which the next worker that looks at the call deletes.
+        """
+        with suppress(Unavailable):
+            if events and call.state.is_final:
+                await self.append_events(call.chain_id, call.hash)
+            elif events:
+                await self._events.append_texts(*(_split_event(text) for text in events))
+
+    async def append_events(self, chain_id: ChainId, operation_hash: Hash32) -> None:
+        """Append a call's waiting events to the organisation's event log. Raises: Unavailable."""
+        key = self.events_key(chain_id, operation_hash)
+        waiting = [text.decode() for text in await self._link.command("LRANGE", key, 0, -1)]
+        if waiting:
+            await self._events.append_texts(*(_split_event(text) for text in waiting))
+            await self._link.run(self._remove, key, *waiting)
 
     async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
         """Return the record of a call."""
@@ -146,12 +222,34 @@ class RedisCalls:
         claimed = sorted((one for one in found if one), key=_claim_order, reverse=True)
         return tuple(_decode(call=one.get(b"call"), record=one[b"record"]) for one in claimed)
 
+    async def page_of_session(
+        self, reference: SessionReference, *, now: UnixSeconds, after: bytes, limit: int
+    ) -> CallsPage:
+        """Return a page of a session's calls, newest first."""
+        members = await self.by_session.page(reference, after=after, limit=limit)
+        records = await asyncio.gather(*(self.get(reference.chain_id, name) for name, _ in members))
+        for (name, place), record in zip(members, records, strict=True):
+            if record is None and sent_at(place) < now - _CLAIMING_SECONDS:
+                await self.by_session.remove(reference, name)
+        found = tuple(one for one in records if one is not None)
+        return CallsPage(calls=found, next_page=members[-1][1] if len(members) == limit else b"")
+
     async def schedule(self, call: CallRecord, *, at: UnixSeconds) -> None:
         """Have a worker look at the call at the time `at`."""
         await self._outbox.add(self._organization, call.chain_id, call.hash, at=at)
 
     def _keys(self, call: CallRecord) -> list[str]:
-        return [self.call_key(call.chain_id, call.hash), self.signed_key(call.chain_id, call.hash)]
+        return [key(call.chain_id, call.hash) for key in (self.call_key, self.signed_key, self.events_key)]
+
+
+def _format_events(old: CallRecord | None, new: CallRecord) -> list[str]:
+    """Return the events of a change as they wait: each with its mark, a space, and its JSON text."""
+    return [f"{each.mark} {format_event(each.event)}" for each in list_call_events(old, new)]
+
+
+def _split_event(text: str) -> tuple[str, str]:
+    mark, _, event = text.partition(" ")
+    return mark, event
 
 
 def _encode(call: CallRecord) -> tuple[str, str, str]:

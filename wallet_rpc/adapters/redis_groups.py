@@ -2,7 +2,7 @@
 
 One script writes a group's record with all its sessions, once. A revocation is a mark next to the records and is never
 removed. Two indexes contain the sessions that are neither revoked nor expired: one in list order, one by expiry. An
-expired session is removed from both when a list is requested.
+expired session is removed from both when a list is requested, unless chains have clocks of their own.
 """
 
 from __future__ import annotations
@@ -11,32 +11,33 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from wallet_rpc.adapters.redis_deadlines import Deadlines
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.records import RECORD_VERSION
-from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup
+from wallet_rpc.domain.session_group import GroupedSession, GroupId, Install, SessionFilter, SessionGroup
 from wallet_rpc.primitives import SessionId, UnixSeconds
 
 _REGISTER = """
 local records, sessions, by_creation, by_expiry, revoked = unpack(KEYS)
-local id, count = ARGV[1], (#ARGV - 3) / 2
+local id, created, now, count = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), (#ARGV - 4) / 2
 local existing, known = nil, 0
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local text = redis.call('HGET', sessions, ARGV[i])
   if text then
     local group, size, expiry = string.match(text, '^(%S+) (%d+) (%d+)$')
     if group == id then return id end
-    local has_ended = tonumber(expiry) <= tonumber(ARGV[3]) or redis.call('HEXISTS', revoked, ARGV[i]) == 1
+    local has_ended = tonumber(expiry) <= now or redis.call('HEXISTS', revoked, ARGV[i]) == 1
     if has_ended or tonumber(size) ~= count or (existing and existing ~= group) then return false end
     existing, known = group, known + 1
   end
 end
 if known > 0 then return known == count and existing end
 redis.call('HSET', records, id, ARGV[2])
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   redis.call('HSET', sessions, ARGV[i], string.format('%s %d %s', id, count, ARGV[i + 1]))
-  redis.call('ZADD', by_creation, -tonumber(ARGV[3]), ARGV[i])
+  redis.call('ZADD', by_creation, -created, ARGV[i])
   redis.call('ZADD', by_expiry, ARGV[i + 1], ARGV[i])
 end
 return id
@@ -65,8 +66,9 @@ _AT_ONCE = 100
 class RedisGroups:
     """`ports.storage.Groups` on Redis."""
 
-    def __init__(self, link: Link, organization: OrganizationId) -> None:
+    def __init__(self, link: Link, organization: OrganizationId, *, deadlines: Deadlines) -> None:
         self._link = link
+        self._deadlines = deadlines
         self._register = link.script(_REGISTER)
         self._revoke = link.script(_REVOKE)
         tag = f"groups:{organization}"
@@ -82,16 +84,16 @@ class RedisGroups:
         """Hash: for each revoked session, the time of its revocation and the random mark of the caller that revoked it.
         """
 
-    async def register(self, group: SessionGroup) -> SessionGroup | None:
+    async def register(self, group: SessionGroup, *, now: UnixSeconds | None = None) -> SessionGroup | None:
         """Write the whole group or nothing, atomically, and return the registered group.
 
-        An earlier group is returned if it has exactly the same sessions, all active when the new group was created.
-        Return None, and write nothing, when any of the sessions is in a different group.
+        An earlier group is returned if it has exactly the same sessions, all active at `now`, by default when the new
+        group was created. Return None, and write nothing, when any of the sessions is in a different group.
         """
         keys = [self.records_key, self.sessions_key, self.by_creation_key, self.by_expiry_key, self.revoked_key]
-        text = encode_record(SessionGroup, group)
+        text, at = encode_record(SessionGroup, group), group.created_at if now is None else now
         sessions = [part for each in group.installs for part in (each.session_id.hex(), each.expires_at)]
-        registered = await self._link.run(self._register, keys, group.id, text, group.created_at, *sessions)
+        registered = await self._link.run(self._register, keys, group.id, text, group.created_at, at, *sessions)
         return None if registered is None else await self.get(GroupId(registered.decode()))
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
@@ -111,8 +113,10 @@ class RedisGroups:
 
         Registrations and revocations during the read do not change the list.
         """
-        await self._drop_ended(now)
-        if session_filter == SessionFilter():
+        is_split = self._deadlines.is_split
+        if not is_split:
+            await self._drop_ended(now)
+        if session_filter == SessionFilter() and not is_split:
             return tuple(await self._load_sessions(await self._list_ids(offset, offset + limit)))
         ids = await self._list_ids(0, 0)
         found: list[GroupedSession] = []
@@ -120,7 +124,7 @@ class RedisGroups:
             found += [
                 each
                 for each in await self._load_sessions(ids[start : start + _AT_ONCE])
-                if session_filter.matches(each)
+                if session_filter.matches(each) and not self._has_ended(each.install)
             ]
             if len(found) >= offset + limit:
                 break
@@ -137,6 +141,11 @@ class RedisGroups:
         if result < 0:
             raise KeyError(session_id)
         return bool(result)
+
+    def _has_ended(self, install: Install) -> bool:
+        """Return True for a session that has expired on a chain with a clock of its own."""
+        now = self._deadlines.now_on(install.chain_id)
+        return now is not None and install.expires_at <= now
 
     async def _list_ids(self, start: int, end: int) -> list[str]:
         """Return the listed session ids from `start` up to, not including, `end`; an `end` of 0 means all."""

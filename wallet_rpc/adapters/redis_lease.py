@@ -27,14 +27,15 @@ class Lease:
         self._link = link
         self._key = key
         self._milliseconds = int(seconds * 1000)
-        self._mark = secrets.token_hex(8)
+        self.mark = secrets.token_hex(8)
+        """Random mark of this holder, which the key has while it holds the lease."""
         self._take = link.script(_TAKE)
         self._leave = link.script(_LEAVE)
 
     async def take(self) -> bool:
         """Take the lease or extend it, and return False while another process holds it. Raises: Unavailable."""
-        return bool(await self._link.run(self._take, self._key, self._mark, self._milliseconds))
+        return bool(await self._link.run(self._take, self._key, self.mark, self._milliseconds))
 
     async def leave(self) -> None:
         """End the lease, if this holder has it. Raises: Unavailable."""
-        await self._link.run(self._leave, self._key, self._mark)
+        await self._link.run(self._leave, self._key, self.mark)

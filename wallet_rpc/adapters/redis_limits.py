@@ -15,7 +15,7 @@ from itertools import groupby
 
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.ports.storage import RateLimitResult
+from wallet_rpc.ports.limits import RateLimitResult
 from wallet_rpc.primitives import UnixSeconds
 
 TOKEN_REQUESTS_PER_MINUTE = 300
@@ -77,7 +77,7 @@ class _Window:
 
 
 class RedisLimiter:
-    """`ports.storage.Limiter` on Redis."""
+    """`ports.limits.Limiter` on Redis."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

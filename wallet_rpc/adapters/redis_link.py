@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from functools import partial
 from typing import Any, Self, TypeAlias, TypeVar
@@ -27,7 +27,7 @@ from redis.exceptions import (
 )
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_master import NOT_SHOWN, ConnectionLimit, ReplicaWait, Script
+from wallet_rpc.adapters.redis_master import NOT_SHOWN, ConnectionLimit, ReplicaWait, Script, WriteGuard, is_reading
 from wallet_rpc.adapters.redis_topology import REPEATED_ERRORS, Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
@@ -63,6 +63,7 @@ class Link:
         self._topology = topology
         self._free = ConnectionLimit(connections)
         self._observe: StoreObserver | None = None
+        self._guards: list[WriteGuard] = []  # one at most; shared with the links that are derived from this one
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
         self.health = ServerHealth("store")
@@ -90,6 +91,21 @@ class Link:
     def observe(self, observer: StoreObserver) -> None:
         """Report each request to an observer; also those of links that are derived from this one later."""
         self._observe = observer
+
+    def guard_writes(self, guard: WriteGuard) -> None:
+        """Have a guard prepare each change of a key, also by links that are or were derived from this one."""
+        self._guards.append(guard)
+
+    def without_guard(self) -> Link:
+        """Return a link over the same connections for the guard itself."""
+        link = copy(self)
+        link._guards = []
+        return link
+
+    @property
+    def is_single(self) -> bool:
+        """True if one Redis has all keys, so that a script may use keys of several slots."""
+        return self._topology.mode == "standalone"
 
     @property
     def waiting_commands(self) -> int:
@@ -137,7 +153,7 @@ class Link:
             except NoScriptError:
                 return await execute(key_list[0], "EVAL", script.source, *rest)
 
-        return await self._ask(request)
+        return await (self._ask(request) if script.is_reading else self._change(key_list, request))
 
     async def run_durably(self, script: Script, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script, and wait until the configured number of replicas has its writes; with 0 as `run`.
@@ -159,7 +175,7 @@ class Link:
                     return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
 
         with watch_call(_MASTER, "EVALSHA WAIT", script.sha):  # over a connection that redis-py chooses
-            result, acknowledged = await self._ask(request)
+            result, acknowledged = await self._change(key_list, request)
         if acknowledged < self._wait.replicas:
             raise Unavailable(
                 f"{acknowledged} replicas of the store acknowledged a write within {self._wait.milliseconds} ms, "
@@ -171,7 +187,8 @@ class Link:
 
     async def command(self, name: str, key: str, *rest: str | int | bytes) -> Any:
         """Run one command on a key."""
-        return await self._ask(partial(self._topology.execute, key, name, key, *rest))
+        request = partial(self._topology.execute, key, name, key, *rest)
+        return await (self._ask(request) if is_reading(name) else self._change([key], request))
 
     async def command_on_masters(self, *parts: str | int) -> list[Any]:
         """Run one command without a key on each master, and return the replies."""
@@ -199,15 +216,17 @@ class Link:
 
     async def find_keys(self, pattern: str) -> list[str]:
         """Return all keys that match a glob pattern after the prefix; it scans the whole key space in steps."""
+        return sorted({name async for names in self.scan_keys(pattern) for name in names})
+
+    async def scan_keys(self, pattern: str) -> AsyncIterator[list[str]]:
+        """Yield the keys that match a glob pattern after the prefix, in steps; a key may come twice."""
         escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix)
         options = "MATCH", escaped + pattern, "COUNT", _SCAN_COUNT
-        found: set[bytes] = set()
         for master in await self._ask(self._topology.masters):
             cursor = None
             while cursor != 0:
                 cursor, names = await self._ask(partial(master.execute_command, "SCAN", cursor or 0, *options))
-                found.update(names)
-        return [name.decode() for name in sorted(found)]
+                yield [name.decode() for name in names]
 
     async def find_keys_by_master(self, tag: str) -> list[str]:
         """Return a key for each master, which that master stores; `tag` begins all of them."""
@@ -216,6 +235,11 @@ class Link:
     async def close(self) -> None:
         """Close the connections."""
         await self._topology.close()
+
+    async def _change(self, keys: Sequence[str], request: Callable[[], Awaitable[_T]]) -> _T:
+        """Run a request that changes keys. Raises: as `_ask`."""
+        async with self._guards[-1].prepare_write(keys) if self._guards else nullcontext():
+            return await self._ask(request)
 
     async def _ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
         """Run a Redis request and return its reply; repeat it after a lost connection, until the deadline.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,11 +20,32 @@ NOT_SHOWN = "unknown"
 """Value of a property that Redis does not show."""
 
 
+_READING = """
+EXISTS GET HEXISTS HGET HGETALL HKEYS HLEN HMGET HVALS LINDEX LLEN LRANGE PTTL SCARD SISMEMBER SMEMBERS STRLEN TIME TTL
+TYPE XLEN XRANGE ZCARD ZCOUNT ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZSCORE
+"""
+_READING_COMMANDS = frozenset(_READING.split())
+_CALL = re.compile(r"redis\.p?call\((?:'([A-Z]+)'|)")
+"""A call of a command in a script; the name is empty if the script computes it."""
+
+
 class RedisNode(Protocol):
     """Connections to one server."""
 
     async def execute_command(self, *command: str | int) -> Any:
         """Run one command. Raises: RedisError."""
+
+
+def is_reading(command: str) -> bool:
+    """Return True for the name of a command that changes nothing, as far as it is known here."""
+    return command in _READING_COMMANDS
+
+
+class WriteGuard(Protocol):
+    """Guard that prepares changes of keys."""
+
+    def prepare_write(self, keys: Sequence[str]) -> AbstractAsyncContextManager[None]:
+        """Return the context in which the keys may be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +54,13 @@ class Script:
 
     source: str
     sha: str = field(init=False)
+    is_reading: bool = field(init=False)
+    """True if it calls only commands that change nothing."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha", hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest())
+        names = _CALL.findall(self.source)
+        object.__setattr__(self, "is_reading", all(map(is_reading, names)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,21 @@ and never trusted alone. A crash at any point therefore leaves a state that the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.adapters.redis_accounts import RedisAccounts
+from wallet_rpc.adapters.redis_approvals import RedisApprovals
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_binary import OLDEST
 from wallet_rpc.adapters.redis_calls import RedisCalls
+from wallet_rpc.adapters.redis_deadlines import Deadlines
 from wallet_rpc.adapters.redis_directory import RedisDirectory
+from wallet_rpc.adapters.redis_events import EventSchedule, RedisEvents
 from wallet_rpc.adapters.redis_facts import RedisFacts, RedisMemory, read_facts, read_memory, read_redis_time
+from wallet_rpc.adapters.redis_grant_policy import RedisGrantPolicy
 from wallet_rpc.adapters.redis_groups import RedisGroups
 from wallet_rpc.adapters.redis_incidents import RedisIncidents
 from wallet_rpc.adapters.redis_lease import Lease
@@ -25,15 +30,23 @@ from wallet_rpc.adapters.redis_link import Link, StoreObserver
 from wallet_rpc.adapters.redis_master import NOT_SHOWN
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_probe import check_writable
+from wallet_rpc.adapters.redis_rules import RedisRules
+from wallet_rpc.adapters.redis_session_backfill import SessionBackfill
+from wallet_rpc.adapters.redis_session_index import RedisSessionIndex
 from wallet_rpc.adapters.redis_sessions import RedisSessions
+from wallet_rpc.adapters.redis_stops import RedisStops
 from wallet_rpc.adapters.redis_tokens import RedisTokens
+from wallet_rpc.adapters.redis_undo import UndoLog
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
+from wallet_rpc.adapters.redis_webhooks import RedisWebhooks, organizations_key
 from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
 from wallet_rpc.adapters.relayer_turn import RelayerTurn
 from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
+from wallet_rpc.domain.event import EVENT_LIMITS, EventLimits
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.ports import Clock
+from wallet_rpc.ports import ChainClock, Clock
+from wallet_rpc.primitives import ChainId
 
 KEEP_CALLS_SECONDS = 30 * 24 * 3600
 """Time for which a call's record is stored after its last change; the chain keeps its outcome permanently."""
@@ -45,30 +58,84 @@ FACTS_LEASE_SECONDS = 15.0
 class RedisOrganizationStore:
     """`ports.storage.OrganizationStore` on Redis; `shared` is the link for data shared by all organisations."""
 
-    def __init__(self, shared: Link, organization: OrganizationId, *, keep_calls_seconds: int) -> None:
+    def __init__(
+        self,
+        shared: Link,
+        organization: OrganizationId,
+        *,
+        backfill: SessionBackfill,
+        keep_calls_seconds: int,
+        event_limits: EventLimits,
+        deadlines: Deadlines,
+    ) -> None:
         own = shared if organization == OPEN_ORGANIZATION else shared.with_prefix(organization)
         self.accounts = RedisAccounts(own)
-        self.unsigned_sessions = RedisUnsigned(own, chain_facts=shared)
-        self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned_sessions)
+        self.unsigned_sessions = RedisUnsigned(own, chain_facts=shared, deadlines=deadlines)
+        self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned_sessions, deadlines=deadlines)
+        self.session_index = RedisSessionIndex(own, organization, complete=backfill.ensure, deadlines=deadlines)
+        self.rules = RedisRules(shared, organization, deadlines=deadlines)
+        self.approvals = RedisApprovals(own, organization)
+        self.stops = RedisStops(
+            own,
+            shared=shared,
+            sessions=self.sessions,
+            organization=organization,
+            keep_seconds=keep_calls_seconds,
+            deadlines=deadlines,
+        )
         self.outbox = RedisOutbox(shared)
-        self.calls = RedisCalls(own, self.outbox, organization, keep_seconds=keep_calls_seconds)
-        self.groups = RedisGroups(own, organization)
-        self.tokens = RedisTokens(own)
+        self.events = RedisEvents(own, shared, organization, limits=event_limits, deadlines=deadlines)
+        self.webhooks = RedisWebhooks(own, shared, organization)
+        self.calls = RedisCalls(
+            own, self.outbox, self.events, self.stops, organization, keep_seconds=keep_calls_seconds
+        )
+        self.groups = RedisGroups(own, organization, deadlines=deadlines)
+        self.tokens = RedisTokens(own, deadlines=deadlines)
         self.audit = RedisAudit(own, organization)
+        self.grant_policy = RedisGrantPolicy(own, organization)
 
 
 class RedisStore(RedisOrganizationStore):
     """All storage on a Redis (6.2 or newer); itself the store of `OPEN_ORGANIZATION`. It reconnects automatically."""
 
-    def __init__(self, link: Link, *, keep_calls_seconds: int = KEEP_CALLS_SECONDS) -> None:
-        super().__init__(link, OPEN_ORGANIZATION, keep_calls_seconds=keep_calls_seconds)
+    def __init__(
+        self,
+        link: Link,
+        *,
+        keep_calls_seconds: int = KEEP_CALLS_SECONDS,
+        event_limits: EventLimits = EVENT_LIMITS,
+    ) -> None:
+        self.chain_clocks: dict[ChainId, ChainClock] = {}
+        """The chains with a clock of their own; set before the first record is written."""
+        self.deadlines = Deadlines(self.chain_clocks)
+        """The deletion of records by time."""
+        self._backfill = SessionBackfill(link, self.for_organization)
+        self._options: dict[str, Any] = {
+            "backfill": self._backfill,
+            "keep_calls_seconds": keep_calls_seconds,
+            "event_limits": event_limits,
+            "deadlines": self.deadlines,
+        }
+        super().__init__(link, OPEN_ORGANIZATION, **self._options)
         self._link = link
-        self._keep_calls_seconds = keep_calls_seconds
         self._others: dict[OrganizationId, RedisOrganizationStore] = {}
         self.directory = RedisDirectory(link)
         self.limiter = RedisLimiter(link)
         self.budgets = RedisBudgets(link)
         self.incidents = RedisIncidents(link)
+        self.event_schedule = EventSchedule(link)
+
+    async def list_webhook_organizations(self) -> tuple[OrganizationId, ...]:
+        """Return the organisations that have or had webhooks."""
+        return tuple(map(OrganizationId, await self._link.members(organizations_key(self._link))))
+
+    def undo_log(self, chain_ids: Sequence[int]) -> UndoLog:
+        """Return the undo logs of embedded chains."""
+        return UndoLog(self._link, chain_ids)
+
+    async def join_undo_logs(self) -> None:
+        """Log the changes of a command for the snapshots of a running `dev`. Raises: Unavailable."""
+        await UndoLog.join(self._link)
 
     def relayer_budget(self, limits: DailyWei, clock: Clock) -> RelayerBudget:
         """Return the daily budget of the relayer."""
@@ -83,8 +150,7 @@ class RedisStore(RedisOrganizationStore):
         if organization == OPEN_ORGANIZATION:
             return self
         if organization not in self._others:
-            store = RedisOrganizationStore(self._link, organization, keep_calls_seconds=self._keep_calls_seconds)
-            self._others[organization] = store
+            self._others[organization] = RedisOrganizationStore(self._link, organization, **self._options)
         return self._others[organization]
 
     @classmethod
@@ -96,6 +162,7 @@ class RedisStore(RedisOrganizationStore):
         deadline_seconds: float = 2.0,
         connections: int = 32,
         replicas: int = 0,
+        event_limits: EventLimits = EVENT_LIMITS,
     ) -> Self:
         """Create the store at a Redis URL (specs/redis.md); the deadline applies to every call.
 
@@ -103,9 +170,10 @@ class RedisStore(RedisOrganizationStore):
 
         Raises: ValueError for a malformed URL; the message does not contain the URL.
         """
-        return cls(
-            Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections, replicas=replicas)
+        link = Link.open(
+            url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections, replicas=replicas
         )
+        return cls(link, event_limits=event_limits)
 
     def facts_lease(self) -> Lease:
         """Return a lease on reading the facts that all replicas share, for one process."""
@@ -159,6 +227,7 @@ class RedisStore(RedisOrganizationStore):
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._backfill.close()
         await self._link.close()
 
     async def __aenter__(self) -> Self:

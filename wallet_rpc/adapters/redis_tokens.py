@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
+from wallet_rpc.adapters.redis_deadlines import Deadlines
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.access import Claims
@@ -28,8 +29,9 @@ class IssuedToken:
 class RedisTokens:
     """`ports.storage.IssuedTokens` on Redis."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, deadlines: Deadlines) -> None:
         self._link = link
+        self._deadlines = deadlines
 
     def token_key(self, token_id: str) -> str:
         """Return the key of a token's record."""
@@ -42,7 +44,8 @@ class RedisTokens:
     async def add(self, claims: Claims) -> None:
         """Store a token's claims."""
         text = encode_record(IssuedToken, IssuedToken(claims=claims))
-        await self._link.command("SET", self.token_key(claims.id), text, "EXAT", claims.expires_at + SKEW_SECONDS)
+        end = self._deadlines.set_options(claims.expires_at + SKEW_SECONDS)
+        await self._link.command("SET", self.token_key(claims.id), text, *end)
 
     async def get(self, token_id: str) -> Claims | None:
         """Return a token's stored claims."""
@@ -52,7 +55,8 @@ class RedisTokens:
     async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
         """Revoke a token, whose expiry is `until`; return False when it was revoked already."""
         mark = secrets.token_hex(8)
-        await self._link.command("SET", self.revoked_key(token_id), mark, "NX", "EXAT", until + SKEW_SECONDS)
+        end = self._deadlines.set_options(until + SKEW_SECONDS)
+        await self._link.command("SET", self.revoked_key(token_id), mark, "NX", *end)
         return bool(await self._link.command("GET", self.revoked_key(token_id)) == mark.encode())
 
     async def is_revoked(self, token_id: str) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from enum import StrEnum
 
+from wallet_rpc.adapters.redis_deadlines import Deadlines
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY
@@ -30,12 +31,16 @@ LAST_ENTITY_ID = (1 << 31) - 2
 To the account contract 2**32 - 1 means "called directly"."""
 
 _COUNT = """
-local function count(index, id, forget_at, now, limit, expired_kept, seconds_kept)
+local function count(index, id, forget_at, now, limit, is_kept, expired_kept, seconds_kept)
   if redis.call('ZSCORE', index, id) then return true end
   local expired = redis.call('ZCOUNT', index, '-inf', now)
   if redis.call('ZCARD', index) - expired >= tonumber(limit) then return false end
-  if expired > tonumber(expired_kept) then redis.call('ZREMRANGEBYRANK', index, 0, expired - expired_kept - 1) end
   redis.call('ZADD', index, forget_at, id)
+  if is_kept == 'kept' then
+    redis.call('PERSIST', index)
+    return true
+  end
+  if expired > tonumber(expired_kept) then redis.call('ZREMRANGEBYRANK', index, 0, expired - expired_kept - 1) end
   local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')[2]
   redis.call('EXPIREAT', index, string.format('%.0f', last + seconds_kept))
   return true
@@ -43,17 +48,18 @@ end
 """
 """Add a session to an index by the second of its expiry, unless `limit` sessions have not expired yet.
 
-The newest `expired_kept` expired ids stay in the index. Returns true on success, also for a repeat."""
+The newest `expired_kept` expired ids stay in the index; all of them if `is_kept` is `kept`. Returns true on success,
+also for a repeat."""
 
 _CLAIM = f"""
 {_COUNT}
-return count(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 0, 0) and 1 or 0
+return count(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 0, 0) and 1 or 0
 """
 """Count a session of a caller. Returns 1, or 0 when the limit is exceeded."""
 
 _CREATE = f"""
 {_COUNT}
-local entities, trust, record = KEYS[1], KEYS[2], ARGV[8]
+local entities, trust, record, is_kept = KEYS[1], KEYS[2], ARGV[8], ARGV[9]
 local kept = redis.call('GET', KEYS[5])
 if kept and string.sub(kept, 1, #record) == record then
   local id = tonumber(string.sub(kept, #record + 1))
@@ -73,9 +79,11 @@ if id >= {ENTITY_RANGE_SIZE} and is_trusted then
   id = next_id(range, {ENTITY_RANGE_SIZE})
 end
 if id > (is_trusted and {LAST_ENTITY_ID} or {ENTITY_RANGE_SIZE - 1}) then return is_trusted and -2 or -1 end
-if not count(is_trusted and KEYS[4] or KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[4], ARGV[5]) then return 0 end
+local index = is_trusted and KEYS[4] or KEYS[3]
+if not count(index, ARGV[1], ARGV[2], ARGV[3], ARGV[4], is_kept, ARGV[4], ARGV[5]) then return 0 end
 redis.call('HSET', entities, range, string.format('%.0f', id + 1), 'version', {RECORD_VERSION})
-redis.call('SET', KEYS[5], record .. string.format('%.0f', id), 'EXAT', ARGV[2])
+redis.call('SET', KEYS[5], record .. string.format('%.0f', id))
+if is_kept ~= 'kept' then redis.call('EXPIREAT', KEYS[5], ARGV[2]) end
 return id
 """
 """Count a session of an account, assign its entity id and write it, at once. Returns the entity id.
@@ -113,8 +121,9 @@ class _CallerClass(StrEnum):
 class RedisUnsigned:
     """`ports.storage.UnsignedSessions` on Redis."""
 
-    def __init__(self, link: Link, *, chain_facts: Link) -> None:
+    def __init__(self, link: Link, *, chain_facts: Link, deadlines: Deadlines) -> None:
         """Create the storage; `chain_facts` is the link for an account's facts that all organisations share."""
+        self._deadlines = deadlines
         self._link = link
         self._chain_facts = chain_facts
         self._claim = link.script(_CLAIM)
@@ -144,8 +153,12 @@ class RedisUnsigned:
 
     async def claim(self, session: UnsignedSession, *, limit: int, now: UnixSeconds) -> bool:
         """Count a session against its caller's limit, or return False and count nothing."""
-        key = self.holder_key(session.holder)
-        return bool(await self._link.run(self._claim, key, short_id(session.id), session.forget_at, now, limit))
+        key, kept = self.holder_key(session.holder), self._describe_end(session)
+        return bool(await self._link.run(self._claim, key, short_id(session.id), session.forget_at, now, limit, kept))
+
+    def _describe_end(self, session: UnsignedSession) -> str:
+        """Return `kept` for a session that Redis does not delete, since its chain has a clock of its own."""
+        return "kept" if self._deadlines.deletion(session.chain_id, session.forget_at) == "" else ""
 
     async def create(
         self, session: UnsignedSession, choice: EntityChoice, *, limit: int, now: UnixSeconds
@@ -172,6 +185,7 @@ class RedisUnsigned:
             choice.at_least,
             "" if choice.random_start is None else choice.random_start,
             _compress_session(session),
+            self._describe_end(session),
         )
         if assigned < 0:
             raise LimitExceeded(
@@ -207,6 +221,11 @@ class RedisUnsigned:
 def short_id(session_id: SessionId) -> str:
     """Return a session id as text for keys and indexes: base64, since hex needs half as much again."""
     return urlsafe_b64encode(session_id).decode().rstrip("=")
+
+
+def parse_short_id(text: str) -> SessionId:
+    """Return the session id that `short_id` wrote."""
+    return SessionId(urlsafe_b64decode(f"{text}=="))
 
 
 def _compress_session(session: UnsignedSession) -> bytes:

@@ -10,9 +10,6 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.relayer_budget import Expense, RelayerBudget
@@ -23,13 +20,14 @@ from wallet_rpc.adapters.transactions import (
     add_transaction_margin,
     build_fee_fields,
     sign_transaction,
+    signer_of,
     submit_transaction,
 )
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import AUTHORIZATION_GAS
 from wallet_rpc.errors import AlreadyKnown, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.ports import Node, TransactionReceipt
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Gas, Hash32, TransactionCount, Uint256
+from wallet_rpc.primitives import BlockNumber, ChainId, Gas, Hash32, TransactionCount, Uint256
 from wallet_rpc.wire import shape
 
 
@@ -52,15 +50,12 @@ class KeyRelayer:
         self._client = client
         self._chain = chain
         self._chain_id = chain_id
-        self._account: LocalAccount = Account.from_key(key)
+        self._key = key
+        self.address = signer_of(key)
+        """Account that pays; it needs the chain's native token."""
         self._budget = budget
         self._turn = turn
         self._send_lock = asyncio.Lock()
-
-    @property
-    def address(self) -> Address:
-        """Account that pays; it needs the chain's native token."""
-        return Address.parse(self._account.address)
 
     async def send(self, authorization: SignedAuthorization) -> Hash32:
         """Send a type 4 transaction and return its hash.
@@ -70,7 +65,7 @@ class KeyRelayer:
         """
         async with self._send_lock, self._turn.hold(self._chain_id, self.address):
             fields = await self._build_transaction(authorization)
-            transaction = sign_transaction(self._account, fields)
+            transaction = await sign_transaction(self._key, fields)
             expense = self._build_expense(authorization, transaction, cost=fields["gas"] * fields["maxFeePerGas"])
             await self._budget.take(expense)
             try:
@@ -89,7 +84,7 @@ class KeyRelayer:
         cost = fields["gas"] * fields["maxFeePerGas"]
         if await self._chain.balance(self.address) < cost:
             raise _build_funds_error()
-        expense = self._build_expense(authorization, sign_transaction(self._account, fields), cost=cost)
+        expense = self._build_expense(authorization, await sign_transaction(self._key, fields), cost=cost)
         await self._budget.take(expense)
         await self._budget.give_back(expense)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from eth_account import Account
-
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.rpc import Rpc
@@ -14,6 +12,7 @@ from wallet_rpc.adapters.transactions import (
     add_transaction_margin,
     build_fee_fields,
     sign_transaction,
+    signer_of,
     submit_transaction,
 )
 from wallet_rpc.domain.contracts import CREATE2_DEPLOYER
@@ -45,8 +44,8 @@ class TransactionSender:
         self._node = node
         self._chain = NodeChain(node)
         self._chain_id = chain_id
-        self._account = Account.from_key(key)
-        self.address = Address.parse(self._account.address)
+        self._key = key
+        self.address = signer_of(key)
         self._name = account
         self._check = check
 
@@ -75,8 +74,8 @@ class TransactionSender:
         needed = value + gas * fee_limits["maxFeePerGas"]
         if balance < needed:
             raise Rejected(f"{self._name} {sender} has {balance} wei, expected {needed} wei, gas included")
-        transaction = sign_transaction(
-            self._account,
+        transaction = await sign_transaction(
+            self._key,
             {
                 "chainId": self._chain_id,
                 "nonce": nonce,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
 
 from wallet_rpc.adapters.client import ErrorMapper
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.gas import max_fee
 from wallet_rpc.ports import Fees
-from wallet_rpc.primitives import Data, Hash32
+from wallet_rpc.primitives import Address, Data, Hash32
+from wallet_rpc.worker_threads import compute
 
 TRANSACTION_MARGIN_PERCENT = 20
 """Margin of a transaction's gas limit over the estimate, in percent."""
@@ -39,9 +41,20 @@ def build_fee_fields(fees: Fees) -> dict[str, int]:
     }
 
 
-def sign_transaction(account: LocalAccount, fields: Mapping[str, Any]) -> RawTransaction:
+def signer_of(key: bytes) -> Address:
+    """Return the address of a private key."""
+    return Address(PrivateKey(key).public_key.to_canonical_address())
+
+
+async def sign_transaction(key: bytes, fields: Mapping[str, Any]) -> RawTransaction:
     """Sign a transaction, given by its JSON-RPC field names and Python values."""
-    signed = account.sign_transaction(dict(fields))
+    return await compute(partial(_sign_transaction, key, dict(fields)))
+
+
+def _sign_transaction(key: bytes, fields: dict[str, Any]) -> RawTransaction:
+    from eth_account import Account  # noqa: PLC0415  # half a second, which most servers save: they sign no transaction
+
+    signed = Account.sign_transaction(fields, key)
     return RawTransaction(Data(signed.raw_transaction), Hash32(signed.hash))
 
 

@@ -18,6 +18,8 @@ from wallet_rpc.config.values import (
     Secret,
     read_daily_wei,
     read_days,
+    read_dev_clock,
+    read_event_limits,
     read_host,
     read_http_url,
     read_log,
@@ -34,6 +36,7 @@ from wallet_rpc.config.values import (
     read_yes_or_no,
 )
 from wallet_rpc.domain.access import Rules, WalletNamespace
+from wallet_rpc.domain.event import EVENT_LIMITS, EventLimits
 from wallet_rpc.domain.secret_text import format_received, mask_credentials
 from wallet_rpc.domain.web_url import read_hosts, read_origins
 
@@ -70,6 +73,12 @@ class Settings:
     workers: int = _setting_field(read_workers, 1, "`1`", "Number of processes of `serve`, for more cores.")
     data_dir: Path = _setting_field(
         read_path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder in which `dev` stores its chains and its Redis."
+    )
+    dev_clock: str = _setting_field(
+        read_dev_clock,
+        "chain",
+        "`chain`",
+        "Clock of sessions and deadlines in `dev`: `chain` or `wall`.",
     )
     redis_url: str | None = _setting_field(
         read_redis_url,
@@ -162,6 +171,15 @@ class Settings:
         "`10000`",
         "Maximum number of unsigned sessions (without the owner's signature) for one API key, or one keyless address.",
     )
+    event_log: EventLimits = _setting_field(
+        read_event_limits,
+        EVENT_LIMITS,
+        "`50000,7`",
+        "Events and days that each event log keeps: see `specs/events.md`.",
+    )
+    private_webhooks: bool = _setting_field(
+        read_yes_or_no, False, "`no`", "Allow private addresses and http URLs of webhooks: `yes` or `no`."
+    )
     cors_origins: tuple[str, ...] | None = _setting_field(
         read_origins,
         None,
@@ -204,6 +222,7 @@ class Settings:
             session_seconds=self.session_days * 86_400,
             unsigned_seconds=self.unsigned_session_days * 86_400,
             unsigned_per_caller=self.unsigned_sessions,
+            allows_private_webhooks=self.private_webhooks,
             token_wallets=self.token_wallets,
         )
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from wallet_rpc.domain.access import WalletNamespace
+from wallet_rpc.domain.event import EventLimits
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.primitives import Hash32
 
@@ -116,6 +117,18 @@ def read_daily_wei(text: str) -> tuple[int, int]:
     return total, account
 
 
+def read_event_limits(text: str) -> EventLimits:
+    """Read the limits of an event log: a number of events and a number of days, comma-separated."""
+    entries, _, days = text.partition(",")
+    try:
+        return EventLimits(
+            entries=_whole_number(entries.strip(), "", least=1, most=10**7),
+            seconds=86_400 * _whole_number(days.strip(), "", least=1, most=3650),
+        )
+    except ValueError:
+        raise ValueError("a number of events (up to 10000000) and of days (up to 3650) separated by a comma") from None
+
+
 def read_log_level(text: str) -> str:
     """Read the least severe level of the log's lines."""
     if text not in {"debug", "info", "warning", "error"}:
@@ -127,4 +140,11 @@ def read_log(text: str) -> str:
     """Read the format of the log."""
     if text not in {"human", "json"}:
         raise ValueError('"human" or "json"')
+    return text
+
+
+def read_dev_clock(text: str) -> str:
+    """Read the clock that `dev` goes by."""
+    if text not in {"chain", "wall"}:
+        raise ValueError('"chain" or "wall"')
     return text

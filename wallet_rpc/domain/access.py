@@ -45,7 +45,7 @@ class Scope(StrEnum):
     WALLET_READ = "wallet:read"
     """Request the wallet's account, and read the status of its calls."""
     WALLET_STREAM = "wallet:stream"
-    """Reserved: no method needs it yet."""
+    """Follow the events of the wallet's accounts."""
     TRANSACTIONS_BUILD = "transactions:build"
     """Prepare calls."""
     TRANSACTIONS_SUBMIT = "transactions:submit"
@@ -203,6 +203,8 @@ class Rules:
 
     Sessions of trusted and of other callers are counted separately.
     """
+    allows_private_webhooks: bool = False
+    """True if webhooks may have private addresses and http URLs."""
     token_wallets: frozenset[WalletNamespace] = frozenset(WalletNamespace)
     """The namespaces whose addresses a session token may be bound to."""
 

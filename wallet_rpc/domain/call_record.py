@@ -87,6 +87,10 @@ class CallRecord:
     """Block up to which the search did not find the event."""
     valid_until: UnixSeconds = 0
     """Last second, by block time, in which the call can be included; 0 = no limit is known."""
+    waits_until: UnixSeconds = 0
+    """Time until which the call waits for an approval; 0 = it does not wait."""
+    approved_by: str | None = None
+    """Digest of the API key that approved the call, or `owner`; None for a call that was not approved."""
     attempt_count: int = 0
     attempts: tuple[DeliveryAttempt, ...] = ()
     """The newest attempts, oldest first."""
@@ -107,11 +111,18 @@ class CallRecord:
     """Time at which the nonce of an authorization was first found used, without a receipt of the relayer."""
     final_at: UnixSeconds = 0
     """Time at which the state became final."""
+    changed_at: UnixSeconds = 0
+    """Time of the newest change since the call was accepted, without leases; 0 for none and in older records."""
 
     @property
     def is_retained(self) -> bool:
         """True if the signed bytes are stored, so that the call can be delivered again."""
         return self.first_block is not None and not self.state.is_final
+
+    @property
+    def is_waiting(self) -> bool:
+        """True if the call waits for an approval, so that no bundler can have it."""
+        return self.waits_until > 0 and self.state is CallState.ACCEPTED
 
     @property
     def succeeded(self) -> bool:

@@ -67,6 +67,10 @@ class Evidence(StrEnum):
     """Every bundler refused the call in validation."""
     UNANSWERED = "unanswered"
     """A bundler may have received the call; its answer was lost or unreadable."""
+    STOPPED = "stopped"
+    """The call was ended here before any bundler could have it: its approval was rejected."""
+    WAIT_EXPIRED = "wait expired"
+    """The call was not approved in time."""
     LEASE_EXPIRED = "lease expired"
     """The process that was submitting the call did not record the outcome."""
     IN_BLOCK = "in a block"
@@ -86,7 +90,13 @@ class Evidence(StrEnum):
 _S, _E = CallState, Evidence
 
 _ATTEMPTS: Final = {
-    _S.ACCEPTED: {_E.ATTEMPT_BEGUN: _S.SUBMITTING, _E.IN_MEMPOOL: _S.SUBMITTED, _E.UNANSWERED: _S.UNKNOWN},
+    _S.ACCEPTED: {
+        _E.ATTEMPT_BEGUN: _S.SUBMITTING,
+        _E.IN_MEMPOOL: _S.SUBMITTED,
+        _E.UNANSWERED: _S.UNKNOWN,
+        _E.STOPPED: _S.REJECTED,
+        _E.WAIT_EXPIRED: _S.EXPIRED,
+    },
     _S.SUBMITTING: {
         _E.IN_MEMPOOL: _S.SUBMITTED,
         _E.NOT_RECEIVED: _S.ACCEPTED,

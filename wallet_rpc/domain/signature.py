@@ -184,7 +184,7 @@ def wrap_erc6492(wrapped: WrappedSignature) -> Data:
     return Data(abi.sequence(*fields) + ERC6492_SUFFIX)
 
 
-def unwrap_erc6492(signature: bytes) -> WrappedSignature | None:
+def unwrap_erc6492(signature: bytes, *, field: str | None = None) -> WrappedSignature | None:
     """Decode a signature that `wrap_erc6492` encoded; None if the suffix is missing.
 
     Raises: InvalidParams (signature_malformed) when the bytes before the suffix are not that encoding.
@@ -196,7 +196,8 @@ def unwrap_erc6492(signature: bytes) -> WrappedSignature | None:
         factory, factory_data, inner = reader.address(0), reader.blob(reader.word(32)), reader.blob(reader.word(64))
     except AbiDecodeError as error:
         raise InvalidParams(
-            "signature: expected an ERC-6492 signature, got another encoding before its suffix",
+            f"expected an ERC-6492 signature, got {len(signature) - 32} bytes in another encoding before its suffix",
             reason="signature_malformed",
+            field=field,
         ) from error
     return WrappedSignature(factory, factory_data, inner)

@@ -30,7 +30,8 @@ from wallet_rpc.edge.request_context import current_context
 from wallet_rpc.edge.rpc_endpoint import Handler
 from wallet_rpc.errors import InvalidRequest, ParseError, RateLimited, Unauthorized, WalletError
 from wallet_rpc.ports import Clock, TokenSigner
-from wallet_rpc.ports.storage import IssuedTokens, Limiter
+from wallet_rpc.ports.limits import Limiter
+from wallet_rpc.ports.storage import IssuedTokens
 
 _TOKEN = re.compile(r"e[w-z0-9_-][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 """A session token (JWT): three parts separated by dots, the first base64url of text that starts with a brace."""

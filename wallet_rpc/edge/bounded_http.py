@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -18,10 +19,11 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from wallet_rpc.edge.bounded_websocket import BoundedWebSocketProtocol
 from wallet_rpc.edge.connections import BUFFER_BYTES, WAIT_SECONDS, Connections, Wait
 from wallet_rpc.edge.drain import Drain
 from wallet_rpc.edge.exchange import Exchange, ResponseTransport
-from wallet_rpc.edge.guard import REJECTION, HttpRejection
+from wallet_rpc.edge.guard import ENDS_WITH_INPUT, REJECTION, HttpRejection
 from wallet_rpc.edge.health import HEALTH_PATH
 from wallet_rpc.edge.request_parser import BODY, CLOSE, HEAD, NONE, RequestParser
 from wallet_rpc.errors import InvalidRequest, Unavailable
@@ -51,6 +53,8 @@ class BoundedHttpProtocol(RequestParser):
 
     def __init__(self, config: Config, server_state: ServerState, *, connections: Connections, drain: Drain) -> None:
         super().__init__(config, server_state, app_state={})
+        websocket = partial(BoundedWebSocketProtocol, connections=connections, drain=drain)
+        self.ws_protocol_class = cast("type[asyncio.Protocol]", websocket)
         self.wait: Wait | None = None
         self._connections = connections
         self._drain = drain
@@ -88,9 +92,15 @@ class BoundedHttpProtocol(RequestParser):
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # as uvicorn's `connection_lost` has it
 
+    def _should_upgrade_to_ws(self) -> bool:
+        """Return True if the connection may become a WebSocket: neither a spare one nor one of a server that ends."""
+        return not self.is_spare and not self._drain.is_draining
+
     def eof_received(self) -> bool:  # type: ignore[override]  # as in asyncio; uvicorn's returns None
-        """Record that the client sends no more input; True while a response is pending."""
+        """Record that the client sends no more input; True while a response is pending, unless it is endless."""
         self._has_client_ended = True
+        if self._running is not None and ENDS_WITH_INPUT in self._running.scope:
+            return False
         return self.is_busy and not self._is_ending
 
     def data_received(self, data: bytes) -> None:

@@ -27,6 +27,10 @@ _RESERVED_FILES = 256
 """The number of open files reserved for Redis, nodes, bundlers and the process itself."""
 
 
+class ConnectionCut(BaseException):
+    """The application closes the connection of a request without a response; no handler of errors catches it."""
+
+
 class Wait(enum.IntEnum):
     """The event for which a connection waits; an integer, since it is looked up several times a request."""
 

@@ -31,6 +31,8 @@ class Reply:
 
     text: bytes | None
     status: int = 200
+    earlier: tuple[bytes, ...] = ()
+    """Responses to send before this one over a WebSocket, when the body was handled several times."""
 
 
 MAX_BODY_VALUES, MAX_BODY_CONTAINERS = 150_000, 50_000
@@ -39,6 +41,8 @@ have a tenth as many. Creating an array costs as much as reading a hundred bytes
 _START_BYTES = 1 << 16
 """The part of a body with too many values that is parsed to detect text that is not JSON; it cannot itself hold
 `MAX_BODY_CONTAINERS`."""
+_MOST_SEARCHED_BYTES = 1 << 20
+"""The maximum size of a body whose texts are searched, so that commas and brackets in them do not count as values."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _END_OF_TEXT = "EOF while parsing"
 """A part of pydantic-core's error for truncated but otherwise valid JSON (version 2)."""
@@ -68,7 +72,9 @@ def parse_body(body: bytes) -> Any:
 
     Raises: ParseError; InvalidRequest (too_many_values) for too many values, after parsing only the start of the body.
     """
-    is_large = len(body) > MAX_BODY_CONTAINERS and _is_large(body) and _is_large(_STRING.sub(b"", body))
+    is_large = len(body) > MAX_BODY_CONTAINERS and _is_large(body)
+    if is_large and len(body) <= _MOST_SEARCHED_BYTES:
+        is_large = _is_large(_STRING.sub(b"", body))
     try:
         value = parse_json(body[:_START_BYTES] if is_large else body)
     except ValueError as error:

@@ -16,6 +16,7 @@ from uvicorn._types import (
 )
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from wallet_rpc.edge.connections import ConnectionCut
 from wallet_rpc.edge.drain import Drain, set_current_drain
 from wallet_rpc.edge.guard import HttpRejection
 
@@ -29,13 +30,14 @@ class ResponseTransport:
     It closes the connection with the given function, which may still receive and drop input.
     """
 
-    __slots__ = ("_close", "_head", "_write", "holds", "is_closing")
+    __slots__ = ("_close", "_head", "_write", "abort", "holds", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self._write = transport.write
         self._close = close
         self._head = b""
         self.is_closing = transport.is_closing
+        self.abort = transport.abort
         self.holds = False
         """True while the head of a response is written."""
 
@@ -85,6 +87,9 @@ class Exchange(RequestResponseCycle):
                 if not self.drain.requests.have_ended:
                     raise
                 self.disconnected = True  # the server has closed the connection: no response, and no error in the log
+            except ConnectionCut:
+                self.disconnected = True
+                cast("ResponseTransport", self.transport).abort()
 
         set_current_drain(self.drain)
         await super().run_asgi(run)

@@ -25,6 +25,9 @@ MAX_BODY_BYTES = 1 << 20
 REJECTION = "wallet_rpc.rejection"
 """The scope key of an `HttpRejection` for a request that is rejected before its path is looked up."""
 
+ENDS_WITH_INPUT = "wallet_rpc.ends_with_input"
+"""The scope key of a request whose endless response ends when its client closes its side of the connection."""
+
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 

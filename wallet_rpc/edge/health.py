@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from wallet_rpc.edge.drain import current_drain
 from wallet_rpc.edge.guard import JsonResponse
+from wallet_rpc.worker_threads import compute
 
 States: TypeAlias = Callable[[], Mapping[str, str]]
 """Returns the state of each dependency by name: `ok`, or the kind of its failure."""
@@ -45,11 +47,14 @@ def health_routes(states: States) -> list[Route]:
     return [Route(HEALTH_PATH, health, methods=["GET"]), Route(READY_PATH, ready, methods=["GET"])]
 
 
-def document_route(document: Mapping[str, Any], path: str = OPENRPC_PATH) -> Route:
-    """Build the `GET` route of a document, which is serialized once."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+def document_route(document: Callable[[], Mapping[str, Any]], path: str = OPENRPC_PATH) -> Route:
+    """Build the `GET` route of a document, which is built and serialized once, by the first request."""
+
+    @cache
+    def render() -> bytes:
+        return json.dumps(document(), ensure_ascii=False, separators=(",", ":")).encode()
 
     async def answer(_: Request) -> Response:
-        return Response(body, media_type="application/json")
+        return Response(await compute(render), media_type="application/json")
 
     return Route(path, answer, methods=["GET"])

@@ -6,8 +6,11 @@ Neither the query string nor the API key in the path selects a route. The query 
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -18,14 +21,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wallet_rpc import tracing
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.edge.chain_choice import select_chain
-from wallet_rpc.edge.guard import REJECTION, ErrorMiddleware
+from wallet_rpc.edge.dev_page import DevPage
+from wallet_rpc.edge.guard import MAX_BODY_BYTES, REJECTION, ErrorMiddleware
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.observe import choose_request_id, log_request, start_span
 from wallet_rpc.edge.request_context import LOCAL_CALLER, RequestContext, set_context
 from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins, Sources
-from wallet_rpc.edge.rpc_endpoint import Authenticate, Handler, JsonRpcEndpoint, JsonRpcPaths, jsonrpc_error_response
+from wallet_rpc.edge.rpc_endpoint import (
+    Authenticate,
+    Handler,
+    JsonRpcEndpoint,
+    JsonRpcPaths,
+    accept_all,
+    jsonrpc_error_response,
+)
 from wallet_rpc.errors import InvalidRequest
 
+WebSockets: TypeAlias = Callable[[JsonRpcPaths], ASGIApp]
+"""Builds the application of WebSockets at the paths of JSON-RPC."""
 WALLET_PATHS = ("/", "/v2", "/v2/{key}")
 """The paths to which the official clients post."""
 CHAIN_PATH = "/chain/{id}"
@@ -40,17 +53,20 @@ def build_app(
     handlers: Mapping[str, Handler],
     *,
     routes: Sequence[BaseRoute] = (),
-    authenticate: Authenticate | None = None,
+    authenticate: Authenticate = accept_all,
     mounts: Mapping[str, ASGIApp] | None = None,
     sources: Sources = ANY_SOURCE,
-) -> ASGIApp:
+    max_bytes: Mapping[str, int] = MappingProxyType({}),
+) -> HttpApp:
     """Build the HTTP application: each path of `handlers`, a route template, accepts POST, also with a final slash.
 
     Without `authenticate`, requests are not authenticated. `routes` are the other paths. `mounts` serve all requests at
-    and below their path. `sources` are those whose requests are accepted.
+    and below their path. `sources` are those whose requests are accepted. `max_bytes` has the sizes of the largest
+    bodies of paths that accept more than the others.
     """
-    endpoints = {path: JsonRpcEndpoint(handler, authenticate) for path, handler in handlers.items()}
-    return HttpApp(JsonRpcPaths(endpoints), routes, mounts or {}, sources)
+    sizes = {path: max_bytes.get(path, MAX_BODY_BYTES) for path in handlers}
+    endpoints = {path: JsonRpcEndpoint(handlers[path], authenticate, max_bytes=size) for path, size in sizes.items()}
+    return HttpApp(JsonRpcPaths(endpoints), routes, mounts or {}, sources, authenticate)
 
 
 def wallet_handlers(handler: Handler) -> dict[str, Handler]:
@@ -62,26 +78,39 @@ class HttpApp:
     """The application that `build_app` builds."""
 
     def __init__(
-        self, paths: JsonRpcPaths, routes: Sequence[BaseRoute], mounts: Mapping[str, ASGIApp], sources: Sources
+        self,
+        paths: JsonRpcPaths,
+        routes: Sequence[BaseRoute],
+        mounts: Mapping[str, ASGIApp],
+        sources: Sources,
+        authenticate: Authenticate,
     ) -> None:
-        self._paths = paths
+        self.paths = paths
+        self.authenticate = authenticate
         self._router = Router(routes, redirect_slashes=False, default=_not_found)
         self._rpc = ErrorMiddleware(self._route, jsonrpc_error_response)
         self._rpc_with_cors = with_cors(self._rpc, sources.origins)
+        self.websockets: ASGIApp | None = None
+        """The application of WebSockets at the same paths; None closes each of them."""
+        self.page: DevPage | None = None
+        """The page for browsers at `/`; None: every client gets a line of text."""
+        self.draw_bytes: Callable[[int], bytes] = secrets.token_bytes
+        """The source of request ids."""
         self._mounts = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
         self._sources = sources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._close_websocket(scope, send)
+            await (self._close_websocket if self.websockets is None else self.websockets)(scope, receive, send)
             return
         started = time.perf_counter()
         path = scope["path"]
         fields = HeaderFields.of(scope)
         client = scope.get("client")
         caller = LOCAL_CALLER if client is None else Caller(name=client[0])
-        context = RequestContext(caller, choose_request_id(fields, path), select_chain(scope.get("query_string", b"")))
+        request_id = choose_request_id(fields, path, self.draw_bytes)
+        context = RequestContext(caller, request_id, select_chain(scope.get("query_string", b"")))
         set_context(context)
         span = None if tracing.tracer is None else start_span(scope["method"], fields)
 
@@ -102,7 +131,9 @@ class HttpApp:
             log_request(context, span, verb=scope["method"], path=path, status=context.status, seconds=seconds)
 
     def _choose(self, scope: Scope, fields: HeaderFields) -> ASGIApp:
-        """Return the application of a request: the mount with the longest prefix of its path, or JSON-RPC."""
+        """Return the application of a request: the page, the mount with the longest prefix of its path, or JSON-RPC."""
+        if self.page is not None and self.page.serves(scope):
+            return self.page
         requested = f"{scope['path']}/"
         for path, app in self._mounts:
             if requested.startswith(f"{path}/"):
@@ -111,10 +142,10 @@ class HttpApp:
         return self._rpc if scope["method"] == "POST" and b"origin" not in fields else self._rpc_with_cors
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._paths.find(scope)
+        endpoint = self.paths.find(scope)
         await (self._router if endpoint is None else endpoint)(scope, receive, send)
 
-    async def _close_websocket(self, scope: Scope, send: Send) -> None:
+    async def _close_websocket(self, scope: Scope, _: Receive, send: Send) -> None:
         rejection = self._sources.find_rejection(scope["path"], HeaderFields.of(scope))
         refusal = {} if rejection is None else {"reason": rejection.error.reason}
         await send({"type": "websocket.close", "code": 1000 if rejection is None else 1008, **refusal})

@@ -18,8 +18,10 @@ from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.secret_text import format_received
 from wallet_rpc.edge.accepting import Acceptor, WorkerShare
 from wallet_rpc.edge.bounded_http import BoundedHttpProtocol
+from wallet_rpc.edge.bounded_websocket import BoundedWebSocketProtocol
 from wallet_rpc.edge.connections import ConnectionLimits, Connections, connection_limit
 from wallet_rpc.edge.drain import DRAIN_SECONDS, Drain, set_current_drain
+from wallet_rpc.edge.guard import MAX_BODY_BYTES
 from wallet_rpc.edge.observe import log
 
 
@@ -108,6 +110,9 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 proxy_headers=False,  # the caller's address is that of the connection
+                ws=BoundedWebSocketProtocol,
+                ws_max_size=MAX_BODY_BYTES,
+                ws_per_message_deflate=False,  # a short message could become a very long one
             )
         )
         self._drain = drain

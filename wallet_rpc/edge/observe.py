@@ -36,13 +36,13 @@ UNREADABLE = "(unreadable)"
 MAX_LOGGED_FAILURES = 10
 """The maximum number of failed entries of a batch whose errors are logged; all are counted."""
 _WORDS = frozenset(
-    {"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json", "openapi.json"}
-    | {"api", "burner", "organizations", "sessions", "me"}
+    {"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json", "openapi.json", "page", "rpc", "facts.json"}
+    | {"api", "burner", "organizations", "sessions", "me", "events"}
 )
 _CHAIN_ID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
-_METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
+_METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE", "WS"})
 
 RequestObserver: TypeAlias = Callable[[RequestContext, float], None]
 """Receives the context of a request that has ended, and its duration in seconds."""
@@ -208,11 +208,11 @@ def _error_fields(result: Result) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def choose_request_id(fields: HeaderFields, path: str) -> str:
+def choose_request_id(fields: HeaderFields, path: str, draw_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
     """Return the request id that the caller sets, or a new one if it could forge a log line or may be a credential."""
     requested = fields.get(b"x-request-id")
     if requested == "" or not _SANE_ID.fullmatch(requested) or mask_credentials(requested) != requested:
-        return f"req_{secrets.token_hex(8)}"
+        return f"req_{draw_bytes(8).hex()}"
     credentials = (*fields.values_of(b"x-api-key"), *fields.values_of(b"authorization"), path)
     is_repeated = any(requested in _WORD.findall(text) for text in credentials)
-    return f"req_{secrets.token_hex(8)}" if is_repeated else requested
+    return f"req_{draw_bytes(8).hex()}" if is_repeated else requested

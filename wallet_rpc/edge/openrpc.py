@@ -8,7 +8,8 @@ Source: https://spec.open-rpc.org
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import yaml
@@ -18,9 +19,12 @@ from wallet_rpc.edge.error_documents import NOTE, ShortList, build_error_compone
 from wallet_rpc.edge.schemas import Json, describe_schema, hoist, request_schema, response_schema, to_draft_7
 from wallet_rpc.operations.operation import Credential, Operation
 from wallet_rpc.wire import shape
+from wallet_rpc.worker_threads import compute
 
 AnyOperation: TypeAlias = Operation[Any, Any, Any]
 """An operation of any context."""
+Document: TypeAlias = Callable[[], Json]
+"""A function that builds a document when it is called first: this takes most of a second, and few servers need it."""
 Examples: TypeAlias = Mapping[str, Sequence[Json]]
 """OpenRPC example pairings, by method."""
 
@@ -66,17 +70,20 @@ def to_yaml(document: Json) -> str:
 
 
 def add_discovery(
-    operations: Sequence[AnyOperation], *, version: str, examples: Examples | None = None
-) -> tuple[list[AnyOperation], Json]:
+    operations: Sequence[AnyOperation], *, version: str, examples: Callable[[], Examples] = dict
+) -> tuple[list[AnyOperation], Document]:
     """Add `rpc.discover` as the last operation; return all operations, and the document that it returns.
 
     The document does not list `rpc.discover`: the specification reserves it, and client generators make a method of
     every listed name, which no language allows for a name with a dot.
     """
-    document = build_openrpc(operations, version=version, examples=examples)
+
+    @cache
+    def document() -> Json:
+        return build_openrpc(operations, version=version, examples=examples())
 
     async def run(_context: object, _request: Discover) -> Json:
-        return document
+        return await compute(document)
 
     return [*operations, Operation("rpc.discover", Discover, dict[str, Any], run, positional=True)], document
 

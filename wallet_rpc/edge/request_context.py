@@ -6,8 +6,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from wallet_rpc.domain.access import Caller
+from wallet_rpc.edge.chain_feed import ConnectionSubscriber
 from wallet_rpc.errors import WalletError
-from wallet_rpc.ports.storage import RateLimitResult
+from wallet_rpc.ports.limits import RateLimitResult
 
 LOCAL_CALLER = Caller(name="local")
 """The caller outside of any request, and over a transport without addresses."""
@@ -48,6 +49,9 @@ class RequestContext:
     """The results of the entries that have ended."""
     rejection: Result | None = None
     """The error of a request that reached no handler."""
+
+    subscriber: ConnectionSubscriber | None = None
+    """The connection of the request, if it can receive notifications."""
 
     def record_success(self, method: str) -> None:
         """Record that one entry has succeeded."""

@@ -90,7 +90,9 @@ class Sources:
 
     def _origin_error(self, fields: HeaderFields) -> Forbidden | None:
         origins = fields.values_of(b"origin")
-        if all(origin in self.origins for origin in origins) and len(origins) < 2:
+        if not origins:
+            return None
+        if len(origins) == 1 and (origins[0] in self.origins or is_own_origin(origins[0], fields)):
             return None
         received = preview(origins[0]) if len(origins) == 1 else f"{len(origins)} fields"
         text = f"origin: expected one of this machine or of WALLET_RPC_CORS_ORIGINS, got {received}"
@@ -102,3 +104,8 @@ class Sources:
             return None
         text = f"{found[0]}: expected no proxy in front of an open server; set WALLET_RPC_OPEN=no to run behind a proxy"
         return Forbidden(text, reason="forwarded_request")
+
+
+def is_own_origin(origin: str, fields: HeaderFields) -> bool:
+    """Return True for the origin of a page of this server itself, by the host name of the request."""
+    return origin in {f"{scheme}://{host}" for scheme in ("http", "https") for host in fields.values_of(b"host")}

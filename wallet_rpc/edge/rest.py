@@ -50,6 +50,7 @@ ORGANIZATION = "orgId"
 ORGANIZATION_HEADER = "X-Org-ID"
 """The header in which a client may repeat the organisation's id."""
 _JSON = frozenset({"application/json"})
+_PARAMS = "params."
 
 
 class RestAuthenticator(Protocol):
@@ -194,7 +195,10 @@ class _Endpoint:
 
 
 def _to_rejection(raised: Exception, name: str) -> HttpRejection:
+    """Return the rejection for an exception; its field is that of the body, without `params` of JSON-RPC."""
     error = to_wallet_error(raised, name)
+    if error.field is not None and error.field.startswith(_PARAMS):
+        error = error.with_field(error.field.removeprefix(_PARAMS))
     return HttpRejection(error.status, error)
 
 

@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from wallet_rpc.edge.envelope import Reply, encode_response, error_response
-from wallet_rpc.edge.guard import HttpRejection, JsonResponse, read_request_body, require_json
+from wallet_rpc.edge.guard import MAX_BODY_BYTES, HttpRejection, JsonResponse, read_request_body, require_json
 from wallet_rpc.edge.header_fields import HeaderFields
 from wallet_rpc.edge.request_context import current_context
 from wallet_rpc.errors import InvalidRequest, WalletError
@@ -36,12 +36,29 @@ def jsonrpc_error_response(status: int, error: WalletError, headers: Mapping[str
     return JsonResponse(encode_response(error_response(error, None)), status, headers)
 
 
+async def respond_or_reject(
+    respond: Callable[[Scope, Receive], Awaitable[Response]], scope: Scope, receive: Receive
+) -> Response:
+    """Return the response of `respond`, or that of the HTTP rejection that it raises."""
+    try:
+        return await respond(scope, receive)
+    except HttpRejection as rejection:
+        return jsonrpc_error_response(rejection.status, rejection.error, rejection.headers)
+
+
+async def accept_all(_: Scope) -> None:
+    """Authenticate no request."""
+
+
 class JsonRpcEndpoint:
     """The endpoint of one path."""
 
-    def __init__(self, handler: Handler, authenticate: Authenticate | None = None) -> None:
-        self._handler = handler
-        self._authenticate = authenticate
+    def __init__(
+        self, handler: Handler, authenticate: Authenticate = accept_all, *, max_bytes: int = MAX_BODY_BYTES
+    ) -> None:
+        self.handler = handler
+        self.authenticate = authenticate
+        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -53,9 +70,8 @@ class JsonRpcEndpoint:
             return _answer_other_verb(scope)
         try:
             require_json(HeaderFields.of(scope), MEDIA_TYPES)
-            if self._authenticate is not None:
-                await self._authenticate(scope)
-            reply = await self._handler(await read_request_body(scope, receive))
+            await self.authenticate(scope)
+            reply = await self.handler(await read_request_body(scope, receive, max_bytes=self._max_bytes))
         except HttpRejection as rejection:
             return jsonrpc_error_response(rejection.status, rejection.error, rejection.headers)
         except WalletError as error:  # from the authenticator; the dispatcher handles its own errors
@@ -68,7 +84,7 @@ def _answer_other_verb(scope: Scope) -> Response:
     is_root = scope["path"] == "/"
     allow = {"allow": "GET, HEAD, POST, OPTIONS" if is_root else "POST, OPTIONS"}
     if is_root and scope["method"] in {"GET", "HEAD"}:
-        return PlainTextResponse(_GREETING)
+        return PlainTextResponse(_GREETING, headers={"vary": "accept"})  # `dev` has a page for browsers
     if scope["method"] == "OPTIONS":
         return Response(status_code=204, headers=allow)
     return jsonrpc_error_response(405, InvalidRequest("verb: expected POST", reason="method_not_allowed"), allow)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from wallet_rpc.domain.event import Event
+from wallet_rpc.edge.event_stream import EVENTS_PATH, LAST_EVENT_ID, LAST_EVENT_ID_PARAMETER, STREAM, StreamQuery
 from wallet_rpc.edge.health import HEALTH_PATH, OPENAPI_PATH, OPENRPC_PATH, READY_PATH
 from wallet_rpc.edge.http import CHAIN_PATH, WALLET_PATHS
-from wallet_rpc.edge.schemas import REF, Json
+from wallet_rpc.edge.schemas import REF, Json, describe_schema, drop_null, request_schema, response_schema
 
 _ID: Json = {
     "type": ["string", "number", "null"],
@@ -66,6 +68,7 @@ SCHEMAS: Json = {
     "JsonRpcResponse": _RESPONSE,
     "JsonRpcError": _ERROR,
     "Readiness": _READINESS,
+    "Event": response_schema(Event),
 }
 """The schemas that the paths refer to, by name."""
 RESPONSES: Json = {
@@ -112,6 +115,7 @@ def build_server_paths() -> Json:
         READY_PATH: {"get": _build_readiness()},
         OPENRPC_PATH: {"get": _build_get("getOpenRpc", "Get the document of the JSON-RPC methods.", _build_document())},
         OPENAPI_PATH: {"get": _build_get("getOpenApi", "Get this document.", _build_document())},
+        EVENTS_PATH: {"get": _build_stream()},
         "/metrics": {"get": _build_metrics()},
     }
     del paths[CHAIN_PATH]["post"]["parameters"][0]  # the path names the chain
@@ -137,6 +141,35 @@ def _build_rpc(name: str, summary: str, *parameters: Json) -> Json:
     }
 
 
+def _build_stream() -> Json:
+    """Return the path item of the stream of events, whose parameters are those of its query type."""
+    fields = request_schema(StreamQuery)["properties"]
+    parameters = [
+        {"name": name, "in": "query", "required": False, **describe_schema(drop_null(field))}
+        for name, field in fields.items()
+    ]
+    resumed = {**describe_schema(drop_null(fields[LAST_EVENT_ID_PARAMETER])), "description": _RESUMED}
+    error = {"description": "The request is rejected.", "content": _json({"$ref": f"{REF}TokenError"})}
+    stream = {"text/event-stream": {"schema": {"type": "string", "description": _STREAM}}}
+    return {
+        "operationId": STREAM,
+        "summary": "Follow the events of the organisation, or of a session token's wallet.",
+        "description": _STREAM,
+        "tags": ["events"],
+        "security": _ANY_CALLER,
+        "parameters": [*parameters, {"name": LAST_EVENT_ID, "in": "header", "required": False, **resumed}],
+        "responses": {"200": {"description": "The stream, which is open until one side ends it.", "content": stream}}
+        | {str(status): error for status in (400, 401, 403, 429, 503)},
+    }
+
+
+_RESUMED = "Id of the newest event that the client has read; `0-0` is before all. It precedes the query parameter."
+_STREAM = (
+    "Server-sent events: each has the id of an `Event` and, as data, its JSON text. Events named `trimmed` say that "
+    "events before them are missing, and one named `end` why the stream ends; their data has `reason` and `message`."
+)
+
+
 def _build_batch(name: str) -> Json:
     return {"type": "array", "minItems": 1, "items": {"$ref": f"{REF}{name}"}}
 
@@ -153,7 +186,9 @@ def _build_get(name: str, summary: str, schema: Json) -> Json:
 
 
 def _build_greeting() -> Json:
-    return _build_text("getGreeting", "Get a line of text for people.")
+    item = _build_text("getGreeting", "Get a line of text for people; from `dev`, a browser gets a page.")
+    item["responses"]["200"]["content"]["text/html"] = {"schema": {"type": "string"}}
+    return item
 
 
 def _build_metrics() -> Json:

@@ -18,6 +18,8 @@
     ├── Unauthorized                4100   HTTP 401
     │   └── Forbidden               4100   HTTP 403
     ├── SessionEnded                4100   revoked or expired
+    ├── SessionPaused               4100   paused; it can be resumed
+    ├── RuleDenied                  4100   a rule of the session, kept by this server, denies the operation
     ├── NotFound                   -32001  HTTP 404
     ├── Conflict                   -32002  HTTP 409
     ├── ValidationReverted         -32500  the account rejected the user operation
@@ -43,6 +45,9 @@ from __future__ import annotations
 from typing import Any, Self
 
 from wallet_rpc.errors.base import WalletError as WalletError
+from wallet_rpc.errors.sessions import RuleDenied as RuleDenied
+from wallet_rpc.errors.sessions import SessionEnded as SessionEnded
+from wallet_rpc.errors.sessions import SessionPaused as SessionPaused
 from wallet_rpc.primitives import Data, preview
 
 
@@ -76,7 +81,9 @@ class MethodNotFound(WalletError):
     @classmethod
     def from_name(cls, method: str) -> Self:
         """Build the error for a method's name, with the message text that clients match."""
-        return cls(f"the method {preview(method)} does not exist or is not available")
+        is_test = method.startswith("wallet_test_")
+        hint = "; wallet-rpc dev alone has methods named wallet_test_…, at the wallet's URLs" if is_test else ""
+        return cls(f"the method {preview(method)} does not exist or is not available{hint}")
 
 
 class InvalidParams(WalletError):
@@ -162,14 +169,6 @@ class Forbidden(Unauthorized):
 
     status = 403
     default_reason = "forbidden"
-
-
-class SessionEnded(WalletError):
-    """The session was revoked, or its registered expiry has passed."""
-
-    code = 4100
-    status = 409
-    default_reason = "session_revoked"
 
 
 class NotFound(WalletError):

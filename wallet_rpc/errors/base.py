@@ -79,6 +79,12 @@ class WalletError(Exception):
         copied.facts = {**self.facts, **facts}
         return copied
 
+    def with_reason(self, reason: str) -> Self:
+        """Return a copy with another reason."""
+        copied = copy.copy(self)
+        copied.reason = reason
+        return copied
+
     def with_details(self, details: Sequence[Mapping[str, str]]) -> Self:
         """Return a copy that lists each invalid value."""
         copied = copy.copy(self)

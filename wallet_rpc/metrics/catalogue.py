@@ -117,6 +117,21 @@ LOOP_LAG: Final = _histogram(
 LOG_ERRORS: Final = _counter(
     "log_errors_total", "Lines of the log at level error, by event; an incident is a bug of the server.", "event"
 )
+FOLLOWERS: Final = _gauge(
+    "event_followers_open",
+    "Open streams of events, and subscriptions to events over WebSockets. Kind: stream, subscription.",
+    "kind",
+)
+EVENTS_SENT: Final = _counter("events_sent_total", "Events that were sent to them.", "kind")
+LAGGING: Final = _counter(
+    "event_followers_lagging_total", "Those that the server ended because too many events waited for them.", "kind"
+)
+WEBHOOKS: Final = _counter(
+    "webhook_attempts_total",
+    "Attempts to deliver an event to a webhook. Outcome: delivered, failed (it is sent again), dead (a dead letter, by "
+    "too many failures or a trimmed log).",
+    "outcome",
+)
 CLOCK_SKEW: Final = _gauge("clock_skew_seconds", "This machine's clock minus that of Redis.", merge="livemostrecent")
 LEASEHOLDER: Final = _gauge(
     "facts_leaseholder", "1 on the server that reads the shared facts, else 0; the sum over all replicas is 1."

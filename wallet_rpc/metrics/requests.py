@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
 from wallet_rpc.edge.error_formats import ORGANIZATION_CODES
+from wallet_rpc.edge.event_stream import EVENTS_PATH, STREAM
 from wallet_rpc.edge.observe import OTHER, UNKNOWN, UNREADABLE
 from wallet_rpc.edge.request_context import RequestContext, Result
 from wallet_rpc.errors import Unavailable, WalletError
@@ -29,6 +30,7 @@ _DISCOVER = "rpc.discover"
 _REVERTED = 3
 """The code of nodes for a reverted `eth_call`."""
 _STATUSES = range(100, 600)
+_SWITCHING_PROTOCOLS = 101
 _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
 
 
@@ -47,7 +49,7 @@ def _routes_by_method() -> dict[str, str]:
     for operation in REST_OPERATIONS:
         if operation.rest is not None:
             routes[operation.name] = f"{operation.rest.verb} {operation.rest.paths[0]}"
-    return routes
+    return routes | {STREAM: f"GET {EVENTS_PATH}"}
 
 
 _ROUTES = _routes_by_method() | {NO_OPERATION: "", REJECTED: "", BATCH: "JSON-RPC"}
@@ -79,6 +81,8 @@ class RequestMetrics:
                 count = self._find_count(result.method, result.code)
             count()
         method = results[0].method if context.batch_entries is None else BATCH
+        if method == STREAM or context.status == _SWITCHING_PROTOCOLS:
+            return  # the client decides how long it follows events
         add_time = self._times.get(method)
         if add_time is None:
             method = _bound_method(method)

@@ -30,11 +30,13 @@ from wallet_rpc.edge.connections import ConnectionLimits
 from wallet_rpc.edge.listener import serve_in_background
 from wallet_rpc.edge.observe import report_requests_to
 from wallet_rpc.metrics import catalogue
+from wallet_rpc.metrics.events import EventMetrics
 from wallet_rpc.metrics.exposition import FactsCollector, WorkerFacts, add_worker, build_registry
 from wallet_rpc.metrics.facts import FactSources
 from wallet_rpc.metrics.instruments import Instruments, use_memory, use_worker_files
 from wallet_rpc.metrics.requests import RequestMetrics
 from wallet_rpc.metrics.sharing import FactSharing
+from wallet_rpc.services.event_counts import report_events_to
 from wallet_rpc.worker_threads import compute
 
 METRICS_PATH = "/metrics"
@@ -42,7 +44,7 @@ SAMPLE_SECONDS = 0.5
 """Interval at which the event loop's lag, the marks of dependencies and the depth of queues are read."""
 _SCRAPERS = 16
 """The maximum number of connections to the endpoint."""
-_EVENTS = ("incident", "delivery_worker_failed", "metrics_failed", "deep_reorganization")
+_EVENTS = ("incident", "delivery_worker_failed", "event_delivery_failed", "metrics_failed", "deep_reorganization")
 """Events whose counters start at 0: an increase from no value to 1 would be none for Prometheus."""
 _MAX_EVENTS = 50
 
@@ -69,6 +71,7 @@ class ServerMetrics:
             add_worker(place.folder, place.worker)
         self._instruments = own = Instruments()
         self._requests = RequestMetrics(own)
+        self._followers = EventMetrics(own)
         self._events = {event: own.tally(catalogue.LOG_ERRORS, event) for event in _EVENTS}
         self._facts = FactsCollector() if place.folder is None else WorkerFacts(place.folder, place.worker)
         self._registry = build_registry(own.registry, self._facts, place.folder)
@@ -128,6 +131,7 @@ class ServerMetrics:
         sampling = asyncio.create_task(self._sample(sources.store, _healths_of(sources)))
         endpoint = build_endpoint(self._registry, self._instruments.flush)
         report_requests_to(self._requests.record)
+        report_events_to(self._followers)
         limits = ConnectionLimits(connections=_SCRAPERS)
         try:
             async with AsyncExitStack() as stack:
@@ -139,6 +143,7 @@ class ServerMetrics:
             with suppress(asyncio.CancelledError):
                 await sampling
             report_requests_to(None)
+            report_events_to(None)
             self._instruments.flush()
 
     async def _sample(self, store: RedisStore, healths: Mapping[tuple[str, str, str], ServerHealth]) -> None:

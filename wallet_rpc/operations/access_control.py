@@ -13,6 +13,7 @@ from wallet_rpc.domain.access import WalletNamespace
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.errors import (
     SessionEnded,
+    SessionPaused,
     SponsorshipFailed,
     Unauthorized,
     ValidationReverted,
@@ -22,12 +23,12 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
 from wallet_rpc.services.audit_log import log_event
-from wallet_rpc.services.authority import PERMISSIONS
+from wallet_rpc.services.session_stops import PERMISSIONS
 
 _Q = TypeVar("_Q")
 _A = TypeVar("_A")
 
-_DENIALS = (Unauthorized, SessionEnded, SponsorshipFailed, ValidationReverted)
+_DENIALS = (Unauthorized, SessionEnded, SessionPaused, SponsorshipFailed, ValidationReverted)
 """Errors recorded in the audit log as denials, in addition to every error about the field `PERMISSIONS`."""
 
 

@@ -14,13 +14,16 @@ from pydantic import Field
 from wallet_rpc import wire
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.records import Session
 from wallet_rpc.domain.serialized_grant import MAX_CHARACTERS, SerializedGrant
 from wallet_rpc.domain.session_group import Install, SessionGroup, new_group_id
+from wallet_rpc.domain.session_reference import SessionReference
+from wallet_rpc.domain.session_stop import PresentedGrant
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import InvalidParams, NotFound
 from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address
+from wallet_rpc.primitives import Address, EntityId, UnixSeconds
 from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.org_sessions import (
     SESSIONS_PATH,
@@ -40,6 +43,8 @@ from wallet_rpc.services.session_registration import (
     read_grant,
     verify_install,
 )
+from wallet_rpc.services.session_stops import record_control
+from wallet_rpc.services.session_tags import add_tag
 from wallet_rpc.services.unsigned_sessions import activate_session
 from wallet_rpc.wire import FieldError, strict_shape
 
@@ -112,7 +117,7 @@ def _refuse_malformed(ports: Ports, request: CreateOrgSession, *, unreadable: Se
 
     These checks need no lookup. Unreadable grants alone do not raise here.
     """
-    now = ports.clock.now()
+    now = _latest_now(ports, request)
     errors = list[FieldError]()
     if not now < request.expires_at <= now + ports.rules.session_seconds:
         days = ports.rules.session_seconds // 86_400
@@ -130,6 +135,11 @@ def _refuse_malformed(ports: Ports, request: CreateOrgSession, *, unreadable: Se
         seen.add(install.chain_id)
     if errors:
         _refuse_installs([*errors, *unreadable])
+
+
+def _latest_now(ports: Ports, installing: CreateOrgSession | SessionGroup) -> UnixSeconds:
+    """Return the latest of the times on the chains of the sessions."""
+    return max(ports.now_on(install.chain_id) for install in installing.installs)
 
 
 async def _verify_installs(
@@ -204,10 +214,12 @@ async def _store_group(ports: Ports, group: SessionGroup, verified: Sequence[Ver
     Raises: InvalidParams when some of the sessions are registered in another group.
     """
     sessions = ports.store.sessions
-    await asyncio.gather(*(activate_session(ports, each.session) for each in verified))
-    stored = await ports.store.groups.register(group)
+    await asyncio.gather(*(_take_control(ports, each.session) for each in verified))
+    stored = await ports.store.groups.register(group, now=_latest_now(ports, group))
     if stored is None:
         await _refuse_registered(ports, group)
+    if stored.workflow_id:
+        await asyncio.gather(*(add_tag(ports, each.session_id, stored.workflow_id) for each in stored.installs))
     await asyncio.gather(
         *(
             sessions.set_expiry(stored.account, each.chain_id, each.entity_id, at=each.expires_at)
@@ -215,6 +227,16 @@ async def _store_group(ports: Ports, group: SessionGroup, verified: Sequence[Ver
         )
     )
     return stored
+
+
+async def _take_control(ports: Ports, session: Session) -> None:
+    """Store a session whose owner's signature was presented, and that the organisation controls it."""
+    reference = SessionReference(
+        account=session.account, chain_id=session.chain_id, entity_id=EntityId(session.entity_id)
+    )
+    await activate_session(ports, session)
+    grant = PresentedGrant(action=session.action, key=session.key.address)
+    await record_control(ports, reference, key=session.key.address, session_id=session.id, grant=grant)
 
 
 async def _refuse_registered(ports: Ports, group: SessionGroup) -> NoReturn:

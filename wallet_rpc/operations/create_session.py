@@ -10,15 +10,20 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.domain.access import RequiredAccess, Scope
+from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.domain.guard import LAST_SECOND
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import SessionKey
+from wallet_rpc.domain.rules.rule import RuleList
+from wallet_rpc.domain.rules.rule_checks import check_rule_parts
 from wallet_rpc.errors import InvalidParams, LimitExceeded, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, NonZeroAddress, SessionId, Uint256, UnixSeconds
+from wallet_rpc.services.rule_changes import RULE_REASONS
 from wallet_rpc.services.session_creation import NewSession, SignTypedData, create_unsigned_session
+from wallet_rpc.services.session_tags import Tags
 from wallet_rpc.wire import shape, strict_shape
 
 
@@ -38,6 +43,12 @@ class CreateSession:
     """Key or contract that signs for the session."""
     permissions: Annotated[tuple[Permission, ...], Field(min_length=1)]
     """Rights and limits of the session, enforced on chain by the account's modules."""
+    rules: RuleList = ()
+    """Rules that this server keeps in addition, for calls that reach the chain through it (specs/rules.md)."""
+    tags: Tags = ()
+    """Tags of the session, by which `wallet_listSessions` finds it. An extension."""
+    warnings: bool = True
+    """False: the response has no `warnings`. Those that the organisation's policy refuses are errors all the same."""
 
     @property
     def deadline(self) -> int:
@@ -50,7 +61,7 @@ class CreateSession:
         return "expiry" if self.expiry and not self.expiry_sec else "expirySec"
 
     def check(self) -> None:
-        """Raise InvalidParams (duplicate_limit) when `expiry` and `expirySec` differ."""
+        """Raise InvalidParams when `expiry` and `expirySec` differ, or a rule contradicts itself."""
         if self.expiry and self.expiry_sec and self.expiry != self.expiry_sec:
             at = "params.expiry"
             raise InvalidParams(
@@ -58,6 +69,7 @@ class CreateSession:
                 field=at,
                 reason="duplicate_limit",
             )
+        check_rule_parts(self.rules, at="params.rules")
 
 
 @shape
@@ -70,12 +82,14 @@ class CreatedSession:
     """Chain of the request."""
     signature_request: SignTypedData
     """Typed data that the account's owner signs to grant the session."""
+    warnings: tuple[GrantWarning, ...] | None = None
+    """Dangers of the grant that its owner may not expect; empty if there are none, absent with `warnings: false`."""
 
 
 async def run(ports: Ports, request: CreateSession) -> CreatedSession:
     """Check the requested grant, create the session, and return the typed data to sign."""
     request.check()
-    session = await create_unsigned_session(
+    created = await create_unsigned_session(
         ports,
         NewSession(
             chain_id=request.chain_id,
@@ -84,10 +98,17 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
             permissions=request.permissions,
             deadline=request.deadline,
             deadline_at=request.deadline_at,
+            rules=request.rules,
+            tags=request.tags,
+            wants_warnings=request.warnings,
         ),
     )
+    session = created.session
     return CreatedSession(
-        session_id=session.id, chain_id=session.chain_id, signature_request=SignTypedData.from_session(session)
+        session_id=session.id,
+        chain_id=session.chain_id,
+        signature_request=SignTypedData.from_session(session),
+        warnings=created.warnings,
     )
 
 
@@ -100,7 +121,7 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     (LimitExceeded, UnsupportedChain, UnreadableAnswer),
     need=RequiredAccess(scopes=(Scope.SESSIONS_CREATE,)),
     wallets=lambda request: (request.account,),
-    reasons=reasons.GRANT,
+    reasons=(*reasons.GRANT, *RULE_REASONS),
     description=(
         "Compile the permissions into the call that installs the session, and return the typed data that grants it. "
         "Nothing is sent to the chain: the session's first operation installs it. The contracts enforce permissions "

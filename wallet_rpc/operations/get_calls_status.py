@@ -24,13 +24,15 @@ from wallet_rpc.domain.prepared import (
     parse_call_id,
 )
 from wallet_rpc.domain.receipt import EncodedReceipt
+from wallet_rpc.domain.validation import parse_install
 from wallet_rpc.errors import LimitExceeded, UnknownBundle
 from wallet_rpc.operations.access_control import is_of_caller
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, PendingOperation, Ports
-from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
+from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32, UnixSeconds
 from wallet_rpc.services.account_facts import chain_of
-from wallet_rpc.services.call_failures import CallError, build_revert_error, read_stored_error
+from wallet_rpc.services.approvals import expire_waiting
+from wallet_rpc.services.call_failures import CallError, find_call_error
 from wallet_rpc.services.call_progress import Progress, observe_call
 from wallet_rpc.services.pending_calls import PendingReason, explain_pending, find_shortfall
 from wallet_rpc.services.witnesses import examine_unrecorded
@@ -63,6 +65,14 @@ class PendingBundle:
 
 
 @shape
+class PendingApproval:
+    """The approval that a call waits for, because of a rule of its session."""
+
+    expires_at: UnixSeconds
+    """Time at which the call expires without an approval, as Unix time."""
+
+
+@shape
 class StatusData(OperationData):
     """The user operation hash, the calls if they can be decoded, and the progress of the call."""
 
@@ -74,6 +84,8 @@ class StatusData(OperationData):
     """The bundler's transaction with the call, while it is in no block."""
     pending_reason: PendingReason | None = None
     """Why the call is not included yet, where more is known than that it waits."""
+    approval: PendingApproval | None = None
+    """Present while the call waits for an approval."""
     replacement: PreparedUserOperation | None = None
     """For a call whose fees are too low: an operation with the same nonce, ready to be signed and sent instead."""
     error: CallError | None = None
@@ -127,7 +139,9 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
     chain = chain_of(ports, chain_id)
     record = await _record(ports, chain_id, name)
     if record is None:
-        return await _read_unrecorded(chain, name)
+        return await _read_unrecorded(ports, chain, name)
+    if record.is_waiting:
+        record = await expire_waiting(ports, record)
     progress = await observe_call(ports, chain, record)
     if record.kind is CallKind.DELEGATION:
         details: StatusDetails | DelegationStatus = DelegationStatus(tx_hash=progress.record.transaction)
@@ -160,13 +174,14 @@ async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord |
     return record
 
 
-async def _read_unrecorded(chain: ChainPorts, name: Hash32) -> CallsStatus:
+async def _read_unrecorded(ports: Ports, chain: ChainPorts, name: Hash32) -> CallsStatus:
     """Return the status of a call that was not sent by this server. Raises: UnknownBundle if no bundler knows it."""
     record, pending = await examine_unrecorded(chain, name)
     if record is None and pending is None:
         raise UnknownBundle(f"no call has the id {format_call_id(chain.chain_id, name)}")
-    data = replace(_describe_pending(name, pending, is_pending=record is None), error=_error_of(record))
+    data = _describe_pending(name, pending, is_pending=record is None)
     if record is not None:
+        data = replace(data, error=await _read_error(ports, record))
         return _build_status(record, StatusDetails(data=data))
     return CallsStatus(
         id=format_call_id(chain.chain_id, name),
@@ -183,22 +198,25 @@ async def _describe_operation(ports: Ports, chain: ChainPorts, progress: Progres
         calls=decode_calls(record.sender, record.call_data),
         state=record.state,
         attempts=record.attempt_count,
-        error=_error_of(record),
+        error=await _read_error(ports, record),
     )
     if record.state.is_final or record.receipt is not None:
         return data
-    shortfall = await find_shortfall(ports, chain, record)
+    if record.is_waiting:
+        data = replace(data, approval=PendingApproval(expires_at=record.waits_until))
+    shortfall = None if record.is_waiting else await find_shortfall(ports, chain, record)
     reason = explain_pending(record, progress.examination, shortfall)
     return replace(data, pending_reason=reason, replacement=None if shortfall is None else shortfall.replacement)
 
 
-def _error_of(record: CallRecord | None) -> CallError | None:
+async def _read_error(ports: Ports, record: CallRecord) -> CallError | None:
     """Return the error of a call that reverted or was not sent; None for other calls."""
-    if record is None or record.succeeded:
+    if record.succeeded or not (record.receipt is not None or record.state.is_final):
         return None
-    if record.receipt is not None:
-        return build_revert_error(record.revert_data)
-    return read_stored_error(record) if record.state.is_final else None
+    session = None
+    if record.session_id is not None:
+        session = await ports.store.sessions.get(record.sender, record.chain_id, record.session_id)
+    return find_call_error(record, None if session is None else parse_install(session.call))
 
 
 def _describe_pending(operation_hash: Hash32, pending: PendingOperation | None, *, is_pending: bool) -> StatusData:

@@ -21,6 +21,7 @@ from wallet_rpc.services.org_sessions import (
     build_registered_sessions,
     build_session_item,
     find_sessions,
+    read_status,
 )
 from wallet_rpc.wire import shape
 
@@ -57,21 +58,21 @@ FoundSessions: TypeAlias = SessionDetails | GroupDetails
 
 async def run(ports: Ports, request: OneSession) -> FoundSessions:
     """Return the session or group. The owner's signatures are never part of a response."""
-    now = ports.clock.now()
     group, installs = await find_sessions(ports, request.id)
+    status = combine_status(read_status(ports, install) for install in installs)
     if isinstance(request.id, SessionId):
         (install,) = installs
         return SessionDetails(
             **_read_fields(build_session_item(GroupedSession(group=group, install=install))),
             account=group.account,
-            status=combine_status(installs, now),
+            status=status,
             revoked_at=install.revoked_at,
         )
     return GroupDetails(
         **_read_fields(build_registered_sessions(group)),
         policies=group.policies,
         workflow_id=group.workflow_id,
-        status=combine_status(installs, now),
+        status=status,
         expires_at=max(install.expires_at for install in installs),
     )
 

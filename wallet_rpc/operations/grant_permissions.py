@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.domain.erc7715_permission import Erc7715Permission
+from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -49,6 +50,8 @@ class GrantPermissions:
     """Permissions of the session, with their limits."""
     is_adjustment_allowed: bool | None = None
     """Accepted and without effect: the server never grants less than was requested."""
+    warnings: bool = True
+    """False: the response has no `warnings`. Those that the organisation's policy refuses are errors all the same."""
 
 
 @shape
@@ -77,6 +80,8 @@ class PermissionsToSign:
     """Id of the created session."""
     signature_request: SignTypedData
     """Typed data that the account's owner signs to grant the session."""
+    warnings: tuple[GrantWarning, ...] | None = None
+    """Dangers of the grant that its owner may not expect; empty if there are none, absent with `warnings: false`."""
 
 
 async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
@@ -93,6 +98,8 @@ async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
         expiry_at=expiry_at,
         permissions=request.permissions,
         permissions_at=[f"params.permissions[{index}]" for index in range(len(request.permissions))],
+        all_permissions_at="params.permissions",
+        wants_warnings=request.warnings,
     )
     result = await grant(ports, grant_request)
     factory = result.factory
@@ -108,6 +115,7 @@ async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
         factory_data=None if factory is None else factory.data,
         session_id=result.session_id,
         signature_request=result.signature_request,
+        warnings=result.warnings,
     )
 
 

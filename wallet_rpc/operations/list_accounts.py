@@ -38,10 +38,22 @@ def _write_cursor(cursor: bytes) -> str | None:
     return encode_base64url(cursor) if cursor else None
 
 
-GivenCursor: TypeAlias = Annotated[UUID, PlainValidator(_read_cursor), WithJsonSchema({"type": "string"})]
+def _read_next_cursor(value: Any) -> bytes:
+    return b"" if value is None else _read_cursor(value).bytes
+
+
+GivenCursor: TypeAlias = Annotated[
+    UUID,
+    PlainValidator(_read_cursor),
+    PlainSerializer(lambda cursor: encode_base64url(cursor.bytes)),
+    WithJsonSchema({"type": "string"}),
+]
 """The account after which the page starts, as opaque text."""
 NextCursor: TypeAlias = Annotated[
-    bytes, PlainSerializer(_write_cursor), WithJsonSchema({"type": ["string", "null"]}, mode="serialization")
+    bytes,
+    PlainValidator(_read_next_cursor),
+    PlainSerializer(_write_cursor),
+    WithJsonSchema({"type": ["string", "null"]}, mode="serialization"),
 ]
 """The cursor in a response. The last page has empty bytes here and null on the wire, the only null in responses."""
 

@@ -8,8 +8,11 @@ from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.decimal_text import DecimalText
 from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
 from wallet_rpc.domain.session_group import SessionFilter
+from wallet_rpc.errors import UnsupportedChain
 from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import ChainId
+from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.org_sessions import (
     SESSIONS_PATH,
     EvmAddress,
@@ -61,6 +64,8 @@ class SessionPage:
 
 async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:
     """Return one page; reads one session more than `limit` to compute `hasMore`."""
+    if request.chain_id is not None:
+        chain_of(ports, ChainId(request.chain_id), at="chainId")
     session_filter = SessionFilter(
         wallet_id=request.wallet_id,
         chain_id=request.chain_id,
@@ -84,6 +89,7 @@ OPERATION: Operation[Ports, ListOrgSessions, SessionPage] = Operation(
     SessionPage,
     run,
     "List the active sessions of the organisation, newest first.",
+    (UnsupportedChain,),
     need=READ_ACCESS,
     is_long=lambda page: len(page.items) > _MAX_SHORT,
     rest=RestRoute(verb="GET", paths=(SESSIONS_PATH,), error_format=ErrorFormat.ORGANIZATION),

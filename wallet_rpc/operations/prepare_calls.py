@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 
 from wallet_rpc import wire
 from wallet_rpc.domain.access import RequiredAccess, Scope
-from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.capabilities import SUPPORTED_CAPABILITIES, Capabilities, RequestedCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.prepared import (
@@ -43,7 +42,9 @@ from wallet_rpc.errors import (
     OutOfTimeRange,
     PaymasterRejected,
     Rejected,
+    RuleDenied,
     SessionEnded,
+    SessionPaused,
     SignatureInvalid,
     SponsorshipFailed,
     StaleNonce,
@@ -51,7 +52,6 @@ from wallet_rpc.errors import (
     UnsupportedCapability,
     UnsupportedChain,
     ValidationReverted,
-    WalletError,
 )
 from wallet_rpc.operations import reasons
 from wallet_rpc.operations.operation import Operation
@@ -59,17 +59,19 @@ from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, ChainId, NonZeroAddress
 from wallet_rpc.services.account_facts import chain_of, read_account_facts
 from wallet_rpc.services.account_funds import (
-    find_shortage,
-    read_needed_funds,
+    find_preparation_failure,
+    needed_funds,
+    needs_funds,
     refuse_certain_shortage,
     refuse_unfunded,
 )
 from wallet_rpc.services.authority import resolve_authority
 from wallet_rpc.services.delegation import EIP7702_AUTH, explicit_delegation, needed_authorization
 from wallet_rpc.services.delegation_removal import build_removal
+from wallet_rpc.services.draft_reads import DraftReader
 from wallet_rpc.services.erc20_gas import resolve_erc20_payment
 from wallet_rpc.services.erc20_permit import RequiredPermit
-from wallet_rpc.services.root_causes import find_root_cause
+from wallet_rpc.services.session_rules import check_rules, read_rules
 from wallet_rpc.services.sponsorship import SponsoredOperation, is_estimate_only, resolve_native_payment
 from wallet_rpc.services.submission_tickets import TicketSubject, issue_ticket
 from wallet_rpc.services.user_operation_builder import Preparation, build_draft, build_nonce_key_error
@@ -109,7 +111,8 @@ async def run(ports: Ports, request: PrepareCalls) -> PreparedCalls:
     """
     capabilities = request.capabilities or Capabilities()
     if len(request.calls) > MAX_CALLS_PER_OPERATION:
-        raise BundleTooLarge(f"params.calls: expected at most {MAX_CALLS_PER_OPERATION}, got {len(request.calls)}")
+        text = f"expected at most {MAX_CALLS_PER_OPERATION}, got {len(request.calls)}"
+        raise BundleTooLarge(text, field="params.calls")
     chain = chain_of(ports, request.chain_id)
     delegation = explicit_delegation(capabilities, request.from_)
     if delegation is not None and delegation.delegate == ZERO_ADDRESS:
@@ -141,10 +144,16 @@ async def _prepare_removal(
     return replace(PreparedAuthorization.from_authorization(authorization), submission_ticket=ticket)
 
 
-async def _prepare(
+async def _read_preparation(
     ports: Ports, chain: ChainPorts, request: PrepareCalls, capabilities: Capabilities
-) -> PreparedUserOperation | PreparedArray | PreparedPermit:
-    authority = await resolve_authority(ports, chain, request.from_, capabilities.permissions, at="params.from")
+) -> Preparation:
+    """Resolve the authority, with all reads of the node for the draft, and the delegation that the account needs."""
+    calls = to_calls(chain.chain_id, request.calls)
+    needs_balances = needs_funds(chain, request.from_, calls, capabilities)
+    reader = DraftReader(chain, request.from_, capabilities, needs_balances=needs_balances)
+    authority = await resolve_authority(
+        ports, chain, request.from_, capabilities.permissions, at="params.from", along=reader
+    )
     delegation = explicit_delegation(capabilities, request.from_)
     authorization = await needed_authorization(chain, authority.account, delegation)
     if authorization is not None and capabilities.permissions is not None:
@@ -153,15 +162,23 @@ async def _prepare(
             "permissions",
             field=EIP7702_AUTH,
         )
-    preparation = Preparation(
+    return Preparation(
         ports=ports,
         chain=chain,
-        calls=to_calls(chain.chain_id, request.calls),
+        calls=calls,
         capabilities=capabilities,
         authority=authority,
+        reads=reader.reads,
         authorization=authorization,
     )
-    draft, funds = await asyncio.gather(build_draft(preparation), read_needed_funds(preparation))
+
+
+async def _prepare(
+    ports: Ports, chain: ChainPorts, request: PrepareCalls, capabilities: Capabilities
+) -> PreparedUserOperation | PreparedArray | PreparedPermit:
+    preparation = await _read_preparation(ports, chain, request, capabilities)
+    draft = await _build_within_rules(preparation)
+    funds = needed_funds(preparation)
     if funds is not None:
         await refuse_certain_shortage(funds, draft)
     try:
@@ -172,18 +189,21 @@ async def _prepare(
             permit = request.paymaster_permit_signature
             payment = await resolve_erc20_payment(preparation, draft, service.erc20, permit)
     except (ValidationReverted, ExecutionReverted, Rejected) as denial:
-        reason = await _reason(preparation, draft, denial)
+        reason = await find_preparation_failure(preparation, draft, denial)
         if reason is denial:
             raise
         raise reason from denial
     if isinstance(payment, RequiredPermit):
         return payment.to_prepared_permit(preparation, _with_permit(request, payment.details))
+    if payment.operation.call_data != draft.call_data:  # it now approves the token that pays for gas, which counts too
+        await check_rules(ports, chain.chain_id, payment.operation)
     if funds is not None:
         await refuse_unfunded(funds, payment.operation)
     prepared = _build_response(preparation, payment)
     ticket = None
     if not is_estimate_only(capabilities):
-        ticket = issue_ticket(ports, _build_ticket_subject(preparation, prepared, authorization))
+        ticket = issue_ticket(ports, _build_ticket_subject(preparation, prepared))
+    authorization = preparation.authorization
     if authorization is None:
         return replace(prepared, submission_ticket=ticket)
     return PreparedArray(
@@ -191,16 +211,16 @@ async def _prepare(
     )
 
 
-async def _reason(
-    preparation: Preparation, draft: UserOperation, denial: ValidationReverted | ExecutionReverted | Rejected
-) -> WalletError:
-    """Return the root cause of a failed preparation: a competing operation, insufficient funds, or `denial` itself."""
-    if not isinstance(denial, Rejected):
-        reason = await find_root_cause(preparation.chain, draft, denial)
-        if reason is not denial:
-            return reason
-    shortage = await find_shortage(preparation, draft, denial)
-    return denial if shortage is None else shortage
+async def _build_within_rules(preparation: Preparation) -> UserOperation:
+    """Build the draft. Raises: RuleDenied by a rule of the session."""
+    ports, chain_id = preparation.ports, preparation.chain.chain_id
+    draft, rules = await asyncio.gather(
+        build_draft(preparation),
+        read_rules(ports, preparation.account, chain_id, preparation.authority.nonce_key.entity_id),
+    )
+    if rules is not None:
+        await check_rules(ports, chain_id, draft)
+    return draft
 
 
 def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any]:
@@ -212,9 +232,8 @@ def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any
     return {**encoded, "capabilities": {**encoded["capabilities"], "paymasterService": service}}
 
 
-def _build_ticket_subject(
-    preparation: Preparation, prepared: PreparedUserOperation, authorization: Authorization | None
-) -> TicketSubject:
+def _build_ticket_subject(preparation: Preparation, prepared: PreparedUserOperation) -> TicketSubject:
+    authorization = preparation.authorization
     return TicketSubject(
         account=preparation.account,
         chain=preparation.chain,
@@ -247,6 +266,8 @@ OPERATION: Operation[Ports, PrepareCalls, PreparedCalls] = Operation(
     (
         SponsorshipFailed,
         SessionEnded,
+        RuleDenied,
+        SessionPaused,
         Rejected,
         InstallPending,
         SignatureInvalid,

@@ -37,6 +37,7 @@ GRANT = (
     "empty_selector",
     "entity_id_out_of_range",
     "expired",
+    "grant_not_installable",
     "grants_nothing",
     "no_functions",
     "privileged_selector",
@@ -45,6 +46,7 @@ GRANT = (
     "selector_malformed",
     "too_many",
     "unknown_permission",
+    "warning_is_error",
     "entity_ids_used_up",
     "unsigned_sessions_of_account",
     "unsigned_sessions_of_caller",
@@ -81,7 +83,23 @@ SESSION = (
 """Reasons of operations that act with the authority of an owner or a session."""
 KEY = ("key_mismatch", "public_key_malformed", "key_type_not_supported", "prehash_not_supported")
 """Reasons of operations in the form of ERC-7836."""
+DENIAL = (
+    "account_function_not_allowed",
+    "call_data_malformed",
+    "contract_not_allowed",
+    "erc20_call_malformed",
+    "erc20_limit_blocks_function",
+    "erc20_limit_exceeded",
+    "function_not_allowed",
+    "gas_limit_exceeded",
+    "native_limit_exceeded",
+    "self_call_nested",
+    "session_expired",
+    "session_not_started",
+)
+"""Reasons of denials by the rules of a session."""
 USED_BUNDLER = (
+    *DENIAL,
     "bundler_rate_limited",
     "bundler_refused",
     "replacement_underpriced",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias, cast
 from pydantic import Field
 
 from wallet_rpc.domain.erc7715_permission import Erc7715Permission
+from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations import reasons
@@ -54,6 +55,8 @@ class PermissionRequest:
     """Rules on the whole grant; `expiry` is the only supported one."""
     permission: Erc7715Permission
     """Permission of the session, with its limits."""
+    warnings: bool = True
+    """False: the result has no `warnings`. Those that the organisation's policy refuses are errors all the same."""
 
 
 PermissionRequests: TypeAlias = Annotated[tuple[PermissionRequest, ...], Field(min_length=1, max_length=MAX_REQUESTS)]
@@ -94,6 +97,8 @@ class PermissionToSign:
     """Id of the created session."""
     signature_request: SignTypedData
     """Typed data that the account's owner signs to grant the session."""
+    warnings: tuple[GrantWarning, ...] | None = None
+    """Dangers of the grant that its owner may not expect; empty if there are none, absent with `warnings: false`."""
 
 
 async def run(ports: Ports, requests: tuple[PermissionRequest, ...]) -> tuple[PermissionToSign, ...]:
@@ -130,6 +135,8 @@ def _build_grant_request(request: PermissionRequest, at: str) -> GrantRequest:
         expiry_at=expiry_at,
         permissions=(request.permission,),
         permissions_at=(f"{at}.permission",),
+        all_permissions_at=f"{at}.permission",
+        wants_warnings=request.warnings,
     )
 
 
@@ -147,6 +154,7 @@ async def _grant_permission(ports: Ports, grant_request: GrantRequest, request: 
         dependencies=() if factory is None else (Dependency(factory=factory.address, factory_data=factory.data),),
         session_id=result.session_id,
         signature_request=result.signature_request,
+        warnings=result.warnings,
     )
 
 

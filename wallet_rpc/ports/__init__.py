@@ -1,4 +1,4 @@
-"""Ports of the operations: node, bundler, paymaster, relayer, quote provider, clock, entropy and token signer.
+"""Ports of the operations: bundler, paymaster, relayer, quote provider, clock, entropy and token signer.
 
 Every call has a deadline. An upstream that does not respond raises `Unavailable`.
 """
@@ -6,7 +6,7 @@ Every call has a deadline. An upstream that does not respond raises `Unavailable
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,40 +17,20 @@ from wallet_rpc.domain.quote import QuotedSwap, Swap, SwapOutcome
 from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.ports.events import Subscriber
+from wallet_rpc.ports.faults import FaultControls
+from wallet_rpc.ports.node import NO_LOGS as NO_LOGS
+from wallet_rpc.ports.node import BlockHead as BlockHead
+from wallet_rpc.ports.node import Fees as Fees
+from wallet_rpc.ports.node import Log as Log
+from wallet_rpc.ports.node import Node as Node
+from wallet_rpc.ports.node import NonceUse as NonceUse
+from wallet_rpc.ports.node import OperationReceipt as OperationReceipt
 from wallet_rpc.ports.storage import OrganizationStore
-from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds, Word
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fees:
-    """Fees for the next block, in wei for one unit of gas."""
-
-    base_fee_per_gas: int
-    max_priority_fee_per_gas: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """One log entry of a receipt."""
-
-    address: Address
-    topics: tuple[Hash32, ...]
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationReceipt:
-    """The receipt of an included user operation (ERC-7769 `eth_getUserOperationReceipt`)."""
-
-    success: bool
-    revert_reason: bytes
-    """Raw revert data of the execution; empty if it succeeded or reverted without data."""
-    logs: tuple[Log, ...]
-    """The logs of the operation, without those of other operations in its transaction."""
-    transaction_hash: Hash32
-    block_hash: Hash32
-    block_number: int
-    gas_used: int
+LOOK_SECONDS = 2
+"""Maximum time between two looks if a time has come on a chain with a clock of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,85 +42,13 @@ class PendingOperation:
     block_number: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockHead:
-    """A block's number, hash and timestamp."""
-
-    number: int
-    hash: Hash32
-    timestamp: UnixSeconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NonceUse:
-    """The operation that used a nonce: its cost in wei, its block, and True if a paymaster paid it."""
-
-    operation_hash: Hash32
-    cost: int
-    block_number: int
-    is_sponsored: bool
-
-
-NO_LOGS = "node_without_logs"
-"""Reason of the error of a node that answers, but does not search its logs."""
-
-
-class Node(Protocol):
-    """Reads from a node, at the latest block or at that of the number `block`."""
-
-    async def code(self, address: Address, *, block: int | None = None) -> bytes:
-        """Read the code at `address`; empty without a contract."""
-
-    async def balance(self, address: Address) -> int:
-        """Read the balance of `address` in wei."""
-
-    async def storage(self, address: Address, slot: Word) -> bytes:
-        """Read the 32-byte word in a slot of a contract's storage."""
-
-    async def transaction_count(self, address: Address) -> int:
-        """Read the nonce of `address` for transactions and EIP-7702 authorizations."""
-
-    async def call(self, to: Address, data: bytes) -> bytes:
-        """Call a contract and return its data. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
-
-    async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
-        """Read the full 256-bit nonce from EntryPoint v0.7 `getNonce(account, key)`."""
-
-    async def fees(self) -> Fees:
-        """Read the current fees."""
-
-    async def block_number(self) -> int:
-        """Read the number of the latest block."""
-
-    async def block_head(self, number: int) -> BlockHead | None:
-        """Read a block; None when the node does not have it, or not yet."""
-
-    async def find_operation(
-        self, operation_hash: Hash32, blocks: range, *, to_latest: bool = False
-    ) -> OperationReceipt | None:
-        """Find an operation by EntryPoint's event in these blocks, and return its receipt.
-
-        `to_latest` says that the last of the blocks is the node's latest one.
-        Raises: Unavailable, with reason `NO_LOGS` from a node that does not search its logs.
-        """
-
-    async def read_operation(self, operation_hash: Hash32, *, transaction: Hash32) -> OperationReceipt | None:
-        """Return the operation's receipt if `transaction` is in a block and has EntryPoint's event of it."""
-
-    async def find_nonce_use(
-        self, account: Address, nonce: int, blocks: range, *, to_latest: bool = False
-    ) -> NonceUse | None:
-        """Find the operation that used a full 256-bit nonce, in these blocks. Raises: as `find_operation`."""
-
-
 class Delivery(Protocol):
     """A way to get a signed user operation into a block: a bundler."""
 
     async def send(self, operation: UserOperation) -> Hash32:
         """Submit the operation and return its hash. The adapter never retries this call.
 
-        Raises: AlreadyKnown; OutcomeUnknown when it may have been received; Unavailable when it was not received;
-        another `WalletError` when it was refused.
+        Raises: AlreadyKnown; OutcomeUnknown when it may have been received; Unavailable when not; others when refused.
         """
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
@@ -217,6 +125,21 @@ class Relayer(Protocol):
         """Return True if the node has the transaction, in a block or pending. Raises: Unavailable."""
 
 
+class Clock(Protocol):
+    """A clock."""
+
+    def now(self) -> UnixSeconds:
+        """Return the seconds since 1970-01-01 UTC."""
+
+
+class ChainClock(Clock, Protocol):
+    """The clock of a chain whose time is its own: it may stop, jump and go back."""
+
+    @property
+    def moves(self) -> int:
+        """The number of times that the clock was moved, or more: it changes with each move."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainPorts:
     """The ports of one chain."""
@@ -232,6 +155,8 @@ class ChainPorts:
     """The chain's `VerifyingPaymaster`, whose sponsorships say until when they are valid."""
     single_bundlers: tuple[Delivery, ...] = ()
     """The bundlers one by one, in order of preference, where there are several; `bundler` fails over between them."""
+    clock: ChainClock | None = None
+    """The clock of a chain whose time is its own; None if the chain goes by the server's clock."""
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
@@ -249,18 +174,20 @@ class Quotes(Protocol):
         """Return the status of a swap. Raises: UnknownBundle, Unavailable."""
 
 
-class Clock(Protocol):
-    """A clock."""
-
-    def now(self) -> UnixSeconds:
-        """Return the seconds since 1970-01-01 UTC."""
-
-
 class Entropy(Protocol):
     """A source of cryptographically secure random bytes."""
 
     def random_bytes(self, size: int) -> bytes:
         """Return `size` random bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RandomSources:
+    """The random bytes of each request, of request ids, and of the server's work in the background."""
+
+    for_request: Callable[[], Entropy]
+    request_ids: Entropy
+    background: Entropy
 
 
 class TokenSigner(Protocol):
@@ -294,6 +221,19 @@ class Ports:
     quotes: Quotes | None = None
     token_signer: TokenSigner | None = None
     """None if this server issues no session tokens."""
+    subscriber: Subscriber | None = None
     rules: Rules = field(default_factory=Rules)
+    faults: FaultControls | None = None
+    """The faults that a test asks for; None but for a development server."""
     background: set[asyncio.Task[Any]] = field(default_factory=set)
     """Running tasks that outlive their request; the server waits for them before it ends."""
+
+    def now_on(self, chain_id: ChainId) -> UnixSeconds:
+        """Return the time on a chain, by which its sessions and deadlines end; the server's time by default."""
+        chain = self.chains.get(chain_id)
+        return (self.clock if chain is None or chain.clock is None else chain.clock).now()
+
+    def look_at(self, chain_id: ChainId, end: UnixSeconds) -> UnixSeconds:
+        """Return the server's time at which to look if a time has come on a chain, whose clock may move by then."""
+        chain, left = self.chains.get(chain_id), max(end - self.now_on(chain_id), 1)
+        return self.clock.now() + (left if chain is None or chain.clock is None else min(left, LOOK_SECONDS))

@@ -7,11 +7,24 @@ from typing import Protocol
 
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.session_reference import SessionReference
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallsPage:
+    """A page of a session's calls, newest first."""
+
+    calls: tuple[CallRecord, ...]
+    next_page: bytes
+    """The place from which the next page continues: time of sending and hash (40 bytes); empty: no further page."""
+
+
 class Calls(Protocol):
-    """Records of one organisation's sent calls. The record decides everything; the outbox only points at it."""
+    """Records of one organisation's sent calls. The record decides everything; the outbox only points at it.
+
+    Each write of a record also stores the events of the change, and then appends them to the event log.
+    """
 
     async def claim(self, call: CallRecord, signed: str) -> CallRecord | None:
         """Store a new call with its signed form, atomically, and return None: the caller then delivers it.
@@ -35,6 +48,17 @@ class Calls(Protocol):
 
     async def list_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> tuple[CallRecord, ...]:
         """Return the account's records with this nonce, newest first."""
+
+    async def append_events(self, chain_id: ChainId, operation_hash: Hash32) -> None:
+        """Append the events of a call that wait to the event log: those of a writer that ended. Raises: Unavailable."""
+
+    async def page_of_session(
+        self, reference: SessionReference, *, now: UnixSeconds, after: bytes, limit: int
+    ) -> CallsPage:
+        """Return up to `limit` calls that a session signed, newest first.
+
+        `after` is the previous page's `next_page`, empty at first. A page may be shorter, also if others follow.
+        """
 
     async def schedule(self, call: CallRecord, *, at: UnixSeconds) -> None:
         """Have a worker look at the call at the time `at`."""

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyId, Organization, OrganizationId
+from wallet_rpc.domain.access import ApiKey, Claims, KeyId, Organization, OrganizationId
 from wallet_rpc.domain.audit import AuditEvent
 from wallet_rpc.domain.records import Account, Session
 from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup
 from wallet_rpc.domain.session_record import EntityChoice, UnsignedSession
+from wallet_rpc.ports.approvals import Approvals
 from wallet_rpc.ports.calls import Calls
+from wallet_rpc.ports.events import EventStore
+from wallet_rpc.ports.rules import RuleStore
+from wallet_rpc.ports.sessions import GrantPolicy, SessionIndex
+from wallet_rpc.ports.stops import Stops
+from wallet_rpc.ports.webhooks import Webhooks
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
 ENTITY_RANGE_SIZE = 1 << 30
@@ -148,11 +154,11 @@ class Sessions(Protocol):
 class Groups(Protocol):
     """Sessions that an organisation registered; the sessions of one request, on several chains, form a group."""
 
-    async def register(self, group: SessionGroup) -> SessionGroup | None:
+    async def register(self, group: SessionGroup, *, now: UnixSeconds | None = None) -> SessionGroup | None:
         """Write the whole group atomically and return it.
 
-        Return the earlier group instead if it has exactly the same sessions and all are active when the new group is
-        created. Return None and write nothing if any session is in a different group.
+        Return the earlier group instead if it has exactly the same sessions and all are active at `now`, by default
+        when the new group is created. Return None and write nothing if any session is in a different group.
         """
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
@@ -209,6 +215,22 @@ class OrganizationStore(Protocol):
         """The unsigned sessions."""
 
     @property
+    def session_index(self) -> SessionIndex:
+        """The index of the sessions."""
+
+    @property
+    def rules(self) -> RuleStore:
+        """The rules of sessions."""
+
+    @property
+    def approvals(self) -> Approvals:
+        """The calls that wait for an approval."""
+
+    @property
+    def stops(self) -> Stops:
+        """The stops of sessions."""
+
+    @property
     def calls(self) -> Calls:
         """The submitted operations."""
 
@@ -223,6 +245,18 @@ class OrganizationStore(Protocol):
     @property
     def audit(self) -> AuditLog:
         """The audit log."""
+
+    @property
+    def grant_policy(self) -> GrantPolicy:
+        """The policy on grants."""
+
+    @property
+    def events(self) -> EventStore:
+        """The event log."""
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks."""
 
 
 class Directory(Protocol):
@@ -248,23 +282,3 @@ class Directory(Protocol):
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
         """Revoke a key and all its tokens; return False if already revoked. Raises: KeyError for an unknown key."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitResult:
-    """The result of a rate limit check: the state of the window with the fewest requests left."""
-
-    limit: int
-    """The number of requests in a window."""
-    remaining: int
-    retry_after_seconds: int | None = None
-    """The time until a retry may pass; None if the request exceeds a whole window's limit and never passes."""
-    rejection: str | None = None
-    """The error message that names the exceeded window; None if the request was counted and may pass."""
-
-
-class Limiter(Protocol):
-    """A rate limiter that all replicas of the server share."""
-
-    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
-        """Count a body as `cost` requests, or count nothing and return a `rejection`. Raises: Unavailable."""

@@ -42,14 +42,14 @@ class AccountFacts:
         return self.is_external and self.delegate not in DELEGATES
 
 
-def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
+def chain_of(ports: Ports, chain_id: ChainId, *, at: str = "params.chainId") -> ChainPorts:
     """Return the ports of a configured chain. Raises: UnsupportedChain that lists the configured chains."""
     chain = ports.chains.get(chain_id)
     if chain is None:
         configured = ", ".join(hex(configured_id) for configured_id in ports.chains)
         raise UnsupportedChain(
             f"expected a configured chain, one of {configured}, got {chain_id:#x}",
-            field="params.chainId",
+            field=at,
         )
     return chain
 

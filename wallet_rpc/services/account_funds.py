@@ -8,23 +8,27 @@ the batch might add funds, the bundler's estimate with exactly the account's bal
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wallet_rpc.domain.capabilities import StateOverride
-from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.capabilities import Capabilities, StateOverride
+from wallet_rpc.domain.decision.denials import Reason
 from wallet_rpc.domain.funds import (
     Funds,
     Transfer,
-    deposit_slot,
     required_balance,
     take_payable_transfers,
     transfers_of,
 )
 from wallet_rpc.domain.gas import max_cost
-from wallet_rpc.domain.permit import decode_uint, encode_balance_of
+from wallet_rpc.domain.nonce import OWNER_ENTITY
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.errors import ExecutionReverted, Rejected, WalletError
+from wallet_rpc.errors import ExecutionReverted, Rejected, ValidationReverted, WalletError
+from wallet_rpc.ports import ChainPorts
 from wallet_rpc.primitives import Address
+from wallet_rpc.services.draft_reads import Balances, read_balances
+from wallet_rpc.services.root_causes import find_root_cause
 from wallet_rpc.services.sponsorship import estimate_gas_limits, is_estimate_only
 from wallet_rpc.services.user_operation_builder import Preparation
 
@@ -35,6 +39,8 @@ _SUFFICIENT_BALANCE = 10**24
 _GAS_AT_ONE_WEI = 10**9
 """An upper bound, in wei, of any operation's gas cost at 1 wei per gas."""
 _INSUFFICIENT = "insufficient_funds"
+_DENIALS = frozenset(Reason) - {Reason.GAS}
+"""Reasons for which a session's calls are denied whatever the account has. The estimate does not have the final gas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +62,30 @@ class AccountFunds:
         )
 
 
-async def read_needed_funds(preparation: Preparation) -> AccountFunds | None:
-    """Read the account's funds; None, without a read, where the account needs none: for neither value nor gas."""
-    pays_gas = _pays_itself(preparation) and not is_estimate_only(preparation.capabilities)
-    if not pays_gas and not required_balance(preparation.account, transfers_of(preparation.account, preparation.calls)):
-        return None
-    return await _read_funds(preparation)
+def needs_funds(chain: ChainPorts, account: Address, calls: Sequence[Call], capabilities: Capabilities) -> bool:
+    """Return True where the account must have funds: for the value of its calls, or for gas that it pays."""
+    pays_gas = _is_gas_payer(chain, capabilities) and not is_estimate_only(capabilities)
+    return pays_gas or required_balance(account, transfers_of(account, calls)) > 0
+
+
+def needed_funds(preparation: Preparation) -> AccountFunds | None:
+    """Return the account's funds; None where it needs none."""
+    balances = preparation.reads.balances
+    return None if balances is None else _build_funds(preparation, balances)
 
 
 async def refuse_certain_shortage(account_funds: AccountFunds, draft: UserOperation) -> None:
     """Raise Rejected (insufficient_funds) when the calls certainly send more than the account has.
 
-    The check needs no paymaster; only the amount in the error needs a gas estimate.
+    The check needs no paymaster. Only the error needs a gas estimate: for its amount if the account pays for gas, and
+    for calls that the session may not make, since more funds would not help them: then the denial is raised.
     """
-    funds = account_funds.funds
+    funds, preparation = account_funds.funds, account_funds.preparation
     if funds.value > funds.balance and await _is_certain(account_funds, funds.balance):
-        gas_cost = await _gas_cost(account_funds, draft) if _pays_itself(account_funds.preparation) else 0
-        raise funds.build_insufficient_funds_error(gas_cost)
+        is_session = preparation.authority.nonce_key.entity_id != OWNER_ENTITY
+        pays = _pays_itself(preparation)
+        gas_cost = await _gas_cost(account_funds, draft) if pays or is_session else 0
+        raise funds.build_insufficient_funds_error(gas_cost if pays else 0)
 
 
 async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation) -> None:
@@ -93,7 +106,19 @@ async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation)
         raise account_funds.funds.build_insufficient_funds_error(gas_cost)
 
 
-async def find_shortage(preparation: Preparation, draft: UserOperation, error: WalletError) -> Rejected | None:
+async def find_preparation_failure(
+    preparation: Preparation, draft: UserOperation, denial: ValidationReverted | ExecutionReverted | Rejected
+) -> WalletError:
+    """Return the root cause of a failed preparation: a competing operation, insufficient funds, or `denial` itself."""
+    if not isinstance(denial, Rejected):
+        reason = await find_root_cause(preparation.chain, draft, denial)
+        if reason is not denial:
+            return reason
+    shortage = await _find_shortage(preparation, draft, denial)
+    return denial if shortage is None else shortage
+
+
+async def _find_shortage(preparation: Preparation, draft: UserOperation, error: WalletError) -> Rejected | None:
     """Return the insufficient-funds error, with its amounts, if a shortage caused `error`; else None.
 
     A transfer that exceeds the balance reverts with empty data. A shortage is the cause if an estimate with a
@@ -103,7 +128,8 @@ async def find_shortage(preparation: Preparation, draft: UserOperation, error: W
     is_empty_revert = isinstance(error, ExecutionReverted) and error.is_empty
     if not is_insufficient and not is_empty_revert:
         return None
-    account_funds = await _read_funds(preparation)
+    overrides = preparation.capabilities.state_override
+    account_funds = _build_funds(preparation, await read_balances(preparation.chain, preparation.account, overrides))
     if is_empty_revert and account_funds.funds.value == 0:
         return None
     gas_cost = await _gas_cost(account_funds, draft)
@@ -112,33 +138,16 @@ async def find_shortage(preparation: Preparation, draft: UserOperation, error: W
     return account_funds.funds.build_insufficient_funds_error(gas_cost)
 
 
-async def _read_funds(preparation: Preparation) -> AccountFunds:
-    """Read balance and deposit from the chain, or from the caller's `stateOverride` where that sets them."""
-    transfers = transfers_of(preparation.account, preparation.calls)
-    balance, deposit = await asyncio.gather(_balance(preparation), _deposit(preparation))
-    value = required_balance(preparation.account, transfers)
-    funds = Funds(account=preparation.account, balance=balance, deposit=deposit, value=value)
+def _build_funds(preparation: Preparation, balances: Balances) -> AccountFunds:
+    account = preparation.account
+    transfers = transfers_of(account, preparation.calls)
+    value = required_balance(account, transfers)
+    funds = Funds(account=account, balance=balances.balance, deposit=balances.deposit, value=value)
     return AccountFunds(preparation=preparation, funds=funds, transfers=transfers)
 
 
 def _override(preparation: Preparation, address: Address) -> StateOverride:
     return (preparation.capabilities.state_override or {}).get(address) or StateOverride()
-
-
-async def _balance(preparation: Preparation) -> int:
-    override = _override(preparation, preparation.account).balance
-    return await preparation.chain.node.balance(preparation.account) if override is None else override
-
-
-async def _deposit(preparation: Preparation) -> int:
-    """Read the account's deposit in the entry point, in wei."""
-    slot = deposit_slot(preparation.account)
-    override = _override(preparation, ENTRY_POINT)
-    if override.state is not None:
-        return int.from_bytes(override.state.get(slot, b""), "big")
-    if override.state_diff is not None and slot in override.state_diff:
-        return int.from_bytes(override.state_diff[slot], "big")
-    return decode_uint(await preparation.chain.node.call(ENTRY_POINT, encode_balance_of(preparation.account))) or 0
 
 
 async def _is_certain(account_funds: AccountFunds, available: int) -> bool:
@@ -165,20 +174,26 @@ def _is_changed(preparation: Preparation, address: Address) -> bool:
 async def _gas_cost(account_funds: AccountFunds, draft: UserOperation) -> int | None:
     """Return the account's maximum gas cost in wei, 0 if a paymaster pays.
 
-    None: the estimate fails even with a sufficient balance.
+    None: the estimate fails even with a sufficient balance. Raises: the denial of a session's calls by the contracts.
     """
     funded = account_funds.with_balance(account_funds.funds.value + _SUFFICIENT_BALANCE)
     try:
         estimated = await estimate_gas_limits(funded, draft)
-    except WalletError:
+    except WalletError as error:
+        if error.reason in _DENIALS:
+            raise
         return None
     return max_cost(estimated) if _pays_itself(account_funds.preparation) else 0
 
 
 def _pays_itself(preparation: Preparation) -> bool:
+    return _is_gas_payer(preparation.chain, preparation.capabilities)
+
+
+def _is_gas_payer(chain: ChainPorts, capabilities: Capabilities) -> bool:
     """Return True when the account pays for gas in the native currency."""
-    service = preparation.capabilities.paymaster_service
-    return service is None or not service.policies or (preparation.chain.paymaster is None and service.optional is True)
+    service = capabilities.paymaster_service
+    return service is None or not service.policies or (chain.paymaster is None and service.optional is True)
 
 
 async def _succeeds_with(account_funds: AccountFunds, operation: UserOperation, available: int) -> bool:

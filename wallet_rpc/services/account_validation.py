@@ -38,6 +38,8 @@ async def read_account_with_validation(
     if isinstance(views, BaseException):
         raise views
     validation, signer = views
+    if not validation:  # the account was deployed after this read, and before that of its code
+        validation, signer = await _call_views(chain, account, entity_id)
     return facts, decode_validation_data(validation), decode_address(signer)
 
 

@@ -5,11 +5,14 @@ Messages with revert reasons are truncated, because any contract can return reas
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.decision.diagnosis import DeniedOperation
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.revert import explain
+from wallet_rpc.domain.revert import MAX_REVERT_BYTES
+from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
@@ -17,16 +20,19 @@ from wallet_rpc.errors import (
     OutOfTimeRange,
     PaymasterRejected,
     Rejected,
+    RuleDenied,
+    SessionEnded,
+    SessionPaused,
     SignatureInvalid,
     StaleNonce,
     ValidationReverted,
     WalletError,
 )
+from wallet_rpc.errors.reasons import REASONS
 from wallet_rpc.primitives import Data
+from wallet_rpc.services.denial_reasons import describe_recorded, explain_rejection
 from wallet_rpc.wire import shape
 
-MAX_REVERT_BYTES = 2048
-"""Maximum length of reported revert data in bytes. Source: EntryPoint v0.7, REVERT_REASON_MAX_LEN."""
 LONGEST_MESSAGE = 500
 """Maximum length of a message in characters."""
 
@@ -39,8 +45,11 @@ _REFUSALS: tuple[type[WalletError], ...] = (
     OutOfTimeRange,
     SignatureInvalid,
     ExecutionReverted,
+    SessionEnded,
+    SessionPaused,
+    RuleDenied,
 )
-"""Classes of the errors with which a bundler refuses a call, one for each code."""
+"""Classes of the errors with which a bundler or this server refuses a call; some have the same code."""
 _OWN_MEMBERS = frozenset({"reason", "field", "details", "retryable", "statusCode", "message"})
 """Members of `error.data` that an error makes from its other parts."""
 
@@ -59,21 +68,22 @@ class CallError:
 
 def build_call_error(error: WalletError) -> CallError:
     """Convert a `WalletError` to a part of the response."""
+    return _shorten(CallError(code=error.code, message=error.message, data=error.data))
+
+
+def _shorten(error: CallError) -> CallError:
     message = error.message
-    if len(message) > LONGEST_MESSAGE:
-        message = f"{message[:LONGEST_MESSAGE]}…"
-    return CallError(code=error.code, message=message, data=error.data)
+    is_long = len(message) > LONGEST_MESSAGE
+    return replace(error, message=f"{message[:LONGEST_MESSAGE]}…") if is_long else error
 
 
-def build_revert_error(data: bytes) -> CallError:
+def build_revert_error(data: bytes, denied: DeniedOperation | None) -> CallError:
     """Build the error of calls that reverted on chain with this revert data, which may be empty."""
-    revert_data = Data(data[:MAX_REVERT_BYTES])
-    explanation = explain(revert_data)
-    if not explanation.causes:
+    if not data:
         text = "execution reverted without a reason, possibly for lack of gas or of balance for a call's value"
         return build_call_error(ExecutionReverted(text))
-    text = ": ".join(["execution reverted", explanation.text])
-    return build_call_error(ExecutionReverted(text, revert=revert_data, errors=list(explanation.names)))
+    error = ExecutionReverted("execution reverted", revert=Data(data[:MAX_REVERT_BYTES]))
+    return build_call_error(explain_rejection(error, denied))
 
 
 def store_error(error: WalletError) -> dict[str, Any]:
@@ -81,26 +91,56 @@ def store_error(error: WalletError) -> dict[str, Any]:
     return {"code": error.code, "message": error.message, "reason": error.reason, "data": error.data}
 
 
-def read_stored_error(record: CallRecord) -> CallError | None:
-    """Return the error that a call record stores; None if it stores none."""
+def read_stored_error(record: CallRecord, denied: DeniedOperation | None) -> CallError | None:
+    """Return the error that a call record stores, with the reason of a session's denial; None if it stores none."""
     stored = record.error
     if stored is None:
         return None
-    message = stored["message"]
-    if len(message) > LONGEST_MESSAGE:
-        message = f"{message[:LONGEST_MESSAGE]}…"
-    return CallError(code=stored["code"], message=message, data=stored.get("data", {"reason": stored["reason"]}))
+    error = _restore_error(stored)
+    if isinstance(error, ValidationReverted | ExecutionReverted):
+        return build_call_error(explain_rejection(error, denied))
+    return _shorten(
+        CallError(
+            code=stored["code"],
+            message=stored["message"],
+            data=stored.get("data", {"reason": stored["reason"]}),
+        )
+    )
+
+
+def find_call_error(record: CallRecord, install: ValidationInstall | None) -> CallError | None:
+    """Return the error of a call that reverted or was not sent, with the reason of a denial by its session's grant.
+
+    None for other calls.
+    """
+    if record.succeeded or not (record.receipt is not None or record.state.is_final):
+        return None
+    denied = describe_recorded(record, install)
+    if record.receipt is not None:
+        return build_revert_error(record.revert_data, denied)
+    return read_stored_error(record, denied)
 
 
 def rebuild_error(record: CallRecord) -> WalletError:
     """Return the refusal of a call, to answer a repeated send, and what to do instead of repeating it."""
     advice = "the call was refused and is never sent again; prepare the calls again, with other fees if you set any"
-    stored = record.error
-    if stored is None:
+    if record.error is None:
         return Rejected(advice, reason="call_refused")
-    kind = next((kind for kind in _REFUSALS if kind.code == stored["code"]), Rejected)
+    error = _restore_error(record.error)
+    return error.with_text(f"{error.text}; {advice}")
+
+
+def _restore_error(stored: dict[str, Any]) -> WalletError:
+    """Restore the refusal of a call from its stored form."""
+    kinds = [kind for kind in _REFUSALS if kind.code == stored["code"]]
+    kind = next((kind for kind in kinds if stored["reason"] in REASONS[kind]), kinds[0] if kinds else Rejected)
     facts = {key: value for key, value in stored.get("data", {}).items() if key not in _OWN_MEMBERS}
-    return kind("", reason=stored["reason"]).with_text(f"{stored['message']}; {advice}", **facts)
+    known: dict[str, Any] = {}
+    if issubclass(kind, ValidationReverted | ExecutionReverted) and "revert" in facts:
+        known["revert"] = Data.parse(facts["revert"])
+    if issubclass(kind, ValidationReverted):
+        known["entry_point"] = facts.get("entryPoint")
+    return kind(stored["message"], reason=stored["reason"], **known).with_text(stored["message"], **facts)
 
 
 def nonce_used_error(record: CallRecord) -> dict[str, Any]:

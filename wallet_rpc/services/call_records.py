@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.call_state import Evidence
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Ports
+from wallet_rpc.services.session_rules import settle_call
 
 DELIVERY_LEASE_SECONDS = 10
 """Time for which one process alone delivers a call; longer than an attempt."""
@@ -23,12 +25,16 @@ async def change_record(ports: Ports, record: CallRecord, change: Callable[[Call
     """
     for _ in range(_WRITES):
         changed = change(record)
-        if changed.state.is_final and not record.state.is_final:
-            changed = replace(changed, final_at=ports.clock.now())
         if changed == record:
             return record
+        now = ports.clock.now()
+        is_end = changed.state.is_final and not record.state.is_final
+        changed = replace(changed, changed_at=now, final_at=now if is_end else changed.final_at)
         stored = await ports.store.calls.update(record, changed)
         if stored == replace(changed, revision=record.revision + 1):
+            if is_end:
+                with suppress(Unavailable):  # a worker settles it later
+                    await settle_call(ports, stored)
             return stored
         record = stored
     raise Unavailable("the call's record is being written by others; try again", reason="busy", part="store")
@@ -42,7 +48,7 @@ def new_lease(ports: Ports) -> str:
 async def take_lease(ports: Ports, record: CallRecord) -> CallRecord | None:
     """Begin an attempt, and return the record with the lease; None if another process has the lease."""
     now = ports.clock.now()
-    if record.state.is_final or record.lease_until > now:
+    if record.state.is_final or record.lease_until > now or record.is_waiting:
         return None
     leased = record.after(Evidence.ATTEMPT_BEGUN, lease_until=now + DELIVERY_LEASE_SECONDS, lease=new_lease(ports))
     stored = await ports.store.calls.update(record, leased)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wallet_rpc.domain.call_record import CallKind, CallRecord
-from wallet_rpc.domain.call_state import Evidence
+from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import AuthorizationJson, UserOperationJson
@@ -21,16 +21,20 @@ from wallet_rpc.errors import (
     LimitExceeded,
     OutcomeUnknown,
     Rejected,
+    RuleDenied,
     StaleNonce,
     Unavailable,
     WalletError,
 )
 from wallet_rpc.ports import ChainPorts, Delivery, Ports
+from wallet_rpc.services.approvals import announce_waiting, begin_waiting
 from wallet_rpc.services.authorizations import is_applicable
 from wallet_rpc.services.call_failures import store_error
 from wallet_rpc.services.call_records import change_record
 from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, relayer_of
+from wallet_rpc.services.operation_stops import find_call_stop
 from wallet_rpc.services.root_causes import find_root_cause
+from wallet_rpc.services.session_rules import RequiredApproval, hold_call
 from wallet_rpc.services.witnesses import find_recent_nonce_use, read_hint
 from wallet_rpc.wire import decode, dump_json, parse_json
 
@@ -68,12 +72,27 @@ def _to_json(kind: Any, value: Any) -> str:
 
 
 async def attempt(ports: Ports, chain: ChainPorts, record: CallRecord, signed: str) -> tuple[CallRecord, AttemptResult]:
-    """Deliver a leased call once, and return its stored record and the outcome."""
+    """Deliver a leased call once, and return its stored record and the outcome.
+
+    A call whose session is stopped is not sent. The lease was stored before the stops are read, and a stop is stored
+    before the calls in flight are listed. So a call is either stopped here, or in that list. A call that no bundler can
+    have is rejected; one that was handed over before stays in flight, and is not sent again while the stop holds.
+    """
     transaction = record.transaction
     try:
         async with asyncio.timeout(ATTEMPT_SECONDS):
-            if record.kind is CallKind.USER_OPERATION:
-                result = await _deliver_operation(chain, record, decode_operation(signed))
+            operation = decode_operation(signed) if record.kind is CallKind.USER_OPERATION else None
+            finding = find_call_stop(ports, chain, record, operation)
+            stop, held = await asyncio.gather(finding, hold_call(ports, record))
+            refusal = held if stop is None and isinstance(held, RuleDenied) else stop
+            if refusal is not None:
+                result = AttemptResult(
+                    Evidence.REFUSED if record.state is CallState.SUBMITTING else Evidence.NOT_RECEIVED, refusal
+                )
+            elif isinstance(held, RequiredApproval):  # a rule that was set after the call was accepted
+                return await _wait_for_approval(ports, record, held)
+            elif operation is not None:
+                result = await _deliver_operation(chain, record, operation)
             else:
                 result, transaction = await _relay(chain, record, signed)
     except TimeoutError:
@@ -86,6 +105,21 @@ async def attempt(ports: Ports, chain: ChainPorts, record: CallRecord, signed: s
         lambda current: current.after_attempt(result.outcome, at=now, error=error, transaction=transaction),
     )
     return stored, result
+
+
+async def _wait_for_approval(
+    ports: Ports, record: CallRecord, wait: RequiredApproval
+) -> tuple[CallRecord, AttemptResult]:
+    """Have a leased call that no bundler can have wait for its approval."""
+    await ports.store.approvals.add(record)
+
+    def hold_back(current: CallRecord) -> CallRecord:
+        returned = current.after_attempt(Evidence.NOT_RECEIVED, at=ports.clock.now())
+        return begin_waiting(ports, returned, wait) if returned.state is CallState.ACCEPTED else returned
+
+    waiting = await change_record(ports, record, hold_back)
+    await announce_waiting(ports, waiting)
+    return waiting, AttemptResult(Evidence.NOT_RECEIVED)
 
 
 async def _deliver_operation(chain: ChainPorts, record: CallRecord, operation: UserOperation) -> AttemptResult:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from typing import Protocol, TypeAlias
 
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CallKind, CallRecord
@@ -18,10 +18,12 @@ from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.ports import ChainPorts, Clock, Ports
 from wallet_rpc.ports.calls import Outbox, OutboxEntry
+from wallet_rpc.services.approvals import expire_waiting
 from wallet_rpc.services.audit_log import log_call_sent
 from wallet_rpc.services.call_progress import observe_call
 from wallet_rpc.services.call_records import change_record, take_lease
 from wallet_rpc.services.delivery import attempt
+from wallet_rpc.services.session_rules import hold_call, settle_call
 
 POLL_SECONDS = 0.5
 """Interval at which a worker looks for calls that are due."""
@@ -41,6 +43,10 @@ FINALITY_CHECK_SECONDS = 600
 """Time after which a confirmed call is looked at again, to report a reorganization deeper than the confirmations."""
 
 
+Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+"""Returns a context that waits until the state may be used."""
+
+
 class Reporter(Protocol):
     """The operator's log and traces, as far as the workers use them."""
 
@@ -58,13 +64,23 @@ class DeliveryWorkers:
     """The workers of one replica."""
 
     def __init__(
-        self, outbox: Outbox, ports_of: Callable[[OrganizationId], Ports], clock: Clock, reporter: Reporter
+        self,
+        outbox: Outbox,
+        ports_of: Callable[[OrganizationId], Ports],
+        clock: Clock,
+        reporter: Reporter,
+        *,
+        turn: Turn = nullcontext,
     ) -> None:
-        """Create the workers; `ports_of` returns the ports of an organisation without a caller."""
+        """Create the workers; `ports_of` returns the ports of an organisation without a caller.
+
+        `turn` returns the context in which a call may be worked on.
+        """
         self._outbox = outbox
         self._ports_of = ports_of
         self._clock = clock
         self._reporter = reporter
+        self._turn = turn
         self._running: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
@@ -131,7 +147,8 @@ class DeliveryWorkers:
         next_at: int | None = self._clock.now() + FAILED_LOOK_SECONDS
         try:
             with suppress(WalletError):  # the node is unavailable
-                next_at = await self._advance(entry)
+                async with self._turn():
+                    next_at = await self._advance(entry)
         except Exception as raised:
             self._reporter.worker_failed(raised)
         with suppress(WalletError):  # the store is unavailable: the outbox hands the entry out again
@@ -147,29 +164,36 @@ class DeliveryWorkers:
         if chain is None:  # another replica may have the chain
             return self._clock.now() + LONGEST_PAUSE_SECONDS
         with self._reporter.resume(record):
+            await ports.store.calls.append_events(entry.chain_id, entry.operation_hash)
             return await self._look_at(ports, chain, record)
 
     async def _look_at(self, ports: Ports, chain: ChainPorts, record: CallRecord) -> int | None:
         """Work on a stored call, and return when it is due again; None if it needs no further work."""
         if record.state.is_final:
+            await settle_call(ports, record)  # again, if the process that ended the call did not
             return await self._check_finality(chain, record)
         if not record.is_retained:
             return None
         record = await self._deliver(ports, chain, record)
         await log_call_sent(ports, record)
         if not record.state.is_final:
-            return self._next_look(record)
+            is_waiting = record.is_waiting
+            return ports.look_at(record.chain_id, record.waits_until) if is_waiting else self._next_look(ports, record)
+        await settle_call(ports, record)
         return await self._check_finality(chain, record)
 
     async def _deliver(self, ports: Ports, chain: ChainPorts, record: CallRecord) -> CallRecord:
         """Examine a call and, if no bundler has it, deliver it; return its record."""
-        now = ports.clock.now()
-        if record.lease_until > now:
+        if record.is_waiting:
+            return await expire_waiting(ports, record)
+        if record.lease_until > ports.clock.now():
             return record
         if record.state is CallState.SUBMITTING:
             record = await change_record(ports, record, lambda one: one.after(Evidence.LEASE_EXPIRED))
         progress = await observe_call(ports, chain, record)
         if not progress.examination.is_missing:
+            if not progress.record.state.is_final:
+                await hold_call(ports, progress.record)  # counts it against rules that another organisation set since
             return progress.record
         signed = await ports.store.calls.signed(record.chain_id, record.hash)
         leased = await take_lease(ports, progress.record)
@@ -178,9 +202,8 @@ class DeliveryWorkers:
         stored, _ = await attempt(ports, chain, leased, signed)
         return stored
 
-    def _next_look(self, record: CallRecord) -> int:
-        now = self._clock.now()
-        age = now - record.sent_at
+    def _next_look(self, ports: Ports, record: CallRecord) -> int:
+        now, age = self._clock.now(), ports.clock.now() - record.sent_at
         pause = max(min(max(age // 4, 2), LONGEST_PAUSE_SECONDS), min(age // 40, LONGEST_LATE_PAUSE_SECONDS))
         jittered = pause * (0.75 + _JITTER.random() / 2)
         return max(record.lease_until, now + max(int(jittered), 1))

@@ -71,7 +71,7 @@ async def build_required_permit(
             reason="session_cannot_permit",
         )
     seconds = PERMIT_SECONDS if request.duration_seconds is None else request.duration_seconds
-    deadline = min(preparation.ports.clock.now() + seconds, _LATEST_DEADLINE)
+    deadline = min(preparation.ports.now_on(preparation.chain.chain_id) + seconds, _LATEST_DEADLINE)
     details = PermitDetails(deadline=deadline, value=request.amount)
     permit, domain = await _read_next_permit(preparation, token, spender, details)
     return RequiredPermit(details, permit, domain)
@@ -90,7 +90,7 @@ async def verify_permit(
             field=PERMIT_SIGNATURE,
             reason="permit_signature_missing",
         )
-    if details.deadline < preparation.ports.clock.now():
+    if details.deadline < preparation.ports.now_on(preparation.chain.chain_id):
         raise Rejected(
             f"{ERC20_PATH}: the permit expired at its deadline {details.deadline}; request a new permit",
             reason="permit_expired",

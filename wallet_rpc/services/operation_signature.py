@@ -11,9 +11,10 @@ from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import InvalidParams, SessionNotInstalled, SignatureInvalid
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Hash32
-from wallet_rpc.services.authority import PERMISSIONS, Authority
+from wallet_rpc.services.authority import Authority
 from wallet_rpc.services.authorizations import find_carried_authorization
 from wallet_rpc.services.root_causes import build_nonce_used_error
+from wallet_rpc.services.session_stops import PERMISSIONS
 from wallet_rpc.services.signatures import VerifiedSignature, verify_signature
 from wallet_rpc.services.signed_calls import SignedDelegation
 from wallet_rpc.services.submission import refuse_while_installing

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 
 from wallet_rpc.domain.access import WalletNamespace
 from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
-from wallet_rpc.domain.session_group import GROUP_ID, GroupedSession, GroupId, Install, SessionGroup
+from wallet_rpc.domain.session_group import GROUP_ID, GroupedSession, GroupId, Install, SessionGroup, Status
 from wallet_rpc.domain.times import Time
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.errors import InvalidParams, NotFound
@@ -27,6 +27,10 @@ SESSIONS_PATH = "/v1/organizations/{orgId}/sessions"
 """The path of an organisation's sessions."""
 SESSION_PATH = f"{SESSIONS_PATH}/{{id}}"
 """The path of one session or one group of sessions."""
+CREATED_SESSIONS_PATH = "/v1/organizations/{orgId}/created-sessions"
+"""The path of all sessions that an organisation created."""
+CREATED_SESSION_PATH = f"{CREATED_SESSIONS_PATH}/{{id}}"
+"""The path of one session that an organisation created."""
 POLICIES_BYTES = 64 * 1024
 """Maximum size of `policies` in bytes, as compact JSON in UTF-8."""
 _SESSION_ID = re.compile(r"0x[0-9a-fA-F]{32}", re.ASCII)
@@ -56,13 +60,14 @@ def _read_id(value: object) -> SessionId | GroupId:
         return GroupId(value)
     if isinstance(value, str) and _SESSION_ID.fullmatch(value):
         return SessionId.parse(value)
-    raise validation_error("must be a session id, 0x and 32 hex digits, or a group id, sgrp_ and 26 letters and digits")
+    expected = "must be a session id, 0x and 32 hex digits, or a group id, sgrp_ and 26 letters and digits"
+    raise validation_error(f"{expected}; got {preview(value)}")
 
 
 def _read_group_id(value: object) -> GroupId:
     if isinstance(value, str) and GROUP_ID.fullmatch(value):
         return GroupId(value)
-    raise validation_error("must be a group id, sgrp_ and 26 letters and digits")
+    raise validation_error(f"must be a group id, sgrp_ and 26 letters and digits; got {preview(value)}")
 
 
 def _read_policies(value: object) -> dict[str, Any]:
@@ -210,6 +215,11 @@ async def find_sessions(ports: Ports, identifier: SessionId | GroupId) -> tuple[
     if group is None:
         raise NotFound("session not found", reason="session_not_found")
     return group, (group.install_of(identifier),) if isinstance(identifier, SessionId) else group.installs
+
+
+def read_status(ports: Ports, install: Install) -> Status:
+    """Return the status of a session now, by the time on its chain."""
+    return install.status(ports.now_on(install.chain_id))
 
 
 def raise_invalid_params(

@@ -33,6 +33,7 @@ _TEXTS = {
     "underpriced_prepare_again": "the call pays less than the network asks; prepare and sign the calls again",
     "outcome_unknown": "a bundler may have the call but did not confirm it; the server delivers it again",
     "not_stored": "an earlier version of the server sent the call and cannot deliver it again; send the payload again",
+    "waits_for_approval": "a rule of the session requires an approval of the call, which waits for it",
     "not_delivered": "no bundler has taken the call yet; the server delivers it again",
     "dropped": "no bundler has the call any more; the server delivers it again",
 }
@@ -59,7 +60,9 @@ class Shortfall:
 
 def explain_pending(record: CallRecord, examination: Examination, shortfall: Shortfall | None) -> PendingReason | None:
     """Return why a call is not included yet; None for one that simply waits in a bundler's mempool."""
-    if shortfall is not None:
+    if record.is_waiting:
+        reason = "waits_for_approval"
+    elif shortfall is not None:
         reason = "underpriced_prepare_again" if shortfall.replacement is None else "underpriced"
     elif examination.reason is not None:
         reason = examination.reason

@@ -7,11 +7,12 @@ a context that is complete once the owner's signature is appended. Unknown keys 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wallet_rpc.domain.context import RemoteContext, format_context
 from wallet_rpc.domain.erc7715_permission import Erc7715Permission, translate_permissions
+from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.errors import (
@@ -90,6 +91,9 @@ class GrantRequest:
     expiry_at: str
     permissions: Sequence[Erc7715Permission]
     permissions_at: Sequence[str]
+    all_permissions_at: str
+    """The path of the list of permissions, or of the only permission."""
+    wants_warnings: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class GrantResult:
 
     session_id: SessionId
     signature_request: SignTypedData
+    warnings: tuple[GrantWarning, ...] | None
     account: Address
     context: Data
     """Complete once the owner's signature is appended."""
@@ -108,7 +113,7 @@ class GrantResult:
 async def grant(ports: Ports, grant_request: GrantRequest) -> GrantResult:
     """Create the session. Raises: the errors of `wallet_createSession`, with the field paths of this request."""
     chain = chain_of(ports, grant_request.chain_id)
-    now = ports.clock.now()
+    now = ports.now_on(chain.chain_id)
     permissions = translate_permissions(grant_request.permissions, now=now, at=grant_request.permissions_at)
     _check_expiry(grant_request, now)
     facts = await read_delegated_facts(ports, chain, grant_request.account, at=grant_request.account_at)
@@ -118,15 +123,18 @@ async def grant(ports: Ports, grant_request: GrantRequest) -> GrantResult:
         deadline=grant_request.expiry,
         key=grant_request.key,
         permissions=permissions,
+        wants_warnings=grant_request.wants_warnings,
     )
     try:
-        session = await create_unsigned_session(ports, new)
+        created = await create_unsigned_session(ports, new)
     except InvalidParams as error:
         raise _relocate_error(error, grant_request) from error
+    session, warnings = created.session, created.warnings
     context = format_context(RemoteContext(session_id=session.id, signature=Data()))
     return GrantResult(
         session_id=session.id,
         signature_request=SignTypedData.from_session(session),
+        warnings=None if warnings is None else tuple(_relocate_warning(each, grant_request) for each in warnings),
         account=grant_request.account,
         context=context,
         factory=facts.factory,
@@ -149,10 +157,18 @@ def _relocate_error(error: InvalidParams, grant_request: GrantRequest) -> Invali
         "params.key.publicKey": grant_request.key_at,
         **{f"params.permissions[{i}]": path for i, path in enumerate(grant_request.permissions_at)},
     }
+    if field.partition("[")[0] == "params.permissions" and not any(field.startswith(inner) for inner in paths):
+        return error.with_field(grant_request.all_permissions_at)  # all permissions, or one that the request implies
     for inner, outer in paths.items():
         if field == inner or field.startswith((f"{inner}.", f"{inner}[")):
             return error.with_field(outer + field.removeprefix(inner))
     return error
+
+
+def _relocate_warning(warning: GrantWarning, grant_request: GrantRequest) -> GrantWarning:
+    """Leave out the index of a permission that the request only implies."""
+    is_requested = warning.permission is None or warning.permission < len(grant_request.permissions)
+    return warning if is_requested else replace(warning, permission=None)
 
 
 def pick_account(first: Address | None, second: Address | None, *, at: str) -> Address:

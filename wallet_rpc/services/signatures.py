@@ -50,13 +50,13 @@ async def verify_signature(
 
 
 async def verify_owner_signature(
-    chain: ChainPorts, account: AccountFacts, action: DeferredAction, signature: bytes
+    chain: ChainPorts, account: AccountFacts, action: DeferredAction, signature: bytes, *, at: str | None = None
 ) -> VerifiedSignature | None:
     """Verify the owner's signature of a grant, unwrapped from ERC-6492 if needed; None when the owner did not sign.
 
     Raises: InvalidParams (signature_malformed) for a broken wrapper.
     """
-    wrapped = unwrap_erc6492(signature)
+    wrapped = unwrap_erc6492(signature, field=at)
     bare = signature if wrapped is None else wrapped.signature
     digest = action.digest(account=account.address, chain_id=chain.chain_id)
     return await verify_signature(chain, account.owner, digest, bare)

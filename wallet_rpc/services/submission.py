@@ -19,9 +19,11 @@ from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import InstallPending, WalletError
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
+from wallet_rpc.services.approvals import announce_waiting, begin_waiting
 from wallet_rpc.services.call_failures import rebuild_error
 from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS, new_lease
 from wallet_rpc.services.delivery import AttemptResult, attempt, encode_operation
+from wallet_rpc.services.session_rules import count_call, reserve_call, settle_call
 from wallet_rpc.time_budget import remaining_seconds, unlimited_context
 from wallet_rpc.tracing import current_traceparent
 
@@ -82,6 +84,7 @@ async def recover_call(
     call = build_call(ports, chain, operation, first_block=first_block)
     submitted = replace(call, state=CallState.SUBMITTED, lease_until=call.sent_at)
     stored = await ports.store.calls.claim(submitted, encode_operation(operation))
+    await count_call(ports, submitted)
     return submitted if stored is None else stored
 
 
@@ -89,14 +92,30 @@ async def submit(ports: Ports, chain: ChainPorts, call: CallRecord, signed: str)
     """Store a new call, in the state submitting and with a lease, and make the first attempt to deliver it.
 
     Return the record after the attempt, or after `FIRST_ATTEMPT_SECONDS` without its outcome. If the call is stored
-    already, return that record at once. Raises: the refusal of a call that was rejected; Unavailable if it was not
-    stored.
+    already, return that record at once; so is one that waits for an approval. Raises: RuleDenied; the refusal of a call
+    that was rejected; Unavailable if it was not stored.
     """
+    wait = await reserve_call(ports, call)
+    if wait is not None:
+        call = begin_waiting(ports, call, wait)
+        await ports.store.approvals.add(call)
     earlier = await ports.store.calls.claim(call, signed)
     if earlier is not None:
+        await settle_call(ports, earlier)
         if earlier.state is CallState.REJECTED:
             raise rebuild_error(earlier)
         return earlier
+    if call.is_waiting:
+        await announce_waiting(ports, call)
+        return call
+    return await deliver_first(ports, chain, call, signed)
+
+
+async def deliver_first(ports: Ports, chain: ChainPorts, call: CallRecord, signed: str) -> CallRecord:
+    """Make the first attempt to deliver a stored call that this process has leased, and return its record.
+
+    Return the call after `FIRST_ATTEMPT_SECONDS` without its outcome. Raises: the refusal of a call that was rejected.
+    """
     first = run_in_background(ports, _attempt_first(ports, chain, call, signed))
     await asyncio.wait({first}, timeout=remaining_seconds(FIRST_ATTEMPT_SECONDS))
     if not first.done():
@@ -147,10 +166,13 @@ async def refuse_while_installing(
         return
     if not record.is_retained and await chain.bundler.lookup(record.hash) is None:
         return  # sent by a server before 0.2.0, and dropped by the bundler: no server delivers it again
-    raise InstallPending(
-        "the session is being installed by an earlier call; prepare again when that call is confirmed",
-        pending=record.hash,
-    )
+    text = "the session is being installed by an earlier call; prepare again when that call is confirmed"
+    if record.is_waiting:
+        text = (
+            "the call that installs the session waits for an approval; prepare again when it was approved or rejected, "
+            "or with a maxFeePerGas that is a tenth higher, to take its place"
+        )
+    raise InstallPending(text, pending=record.hash)
 
 
 def _outbids(operation: UserOperation, record: CallRecord) -> bool:

@@ -14,7 +14,7 @@ from wallet_rpc.domain.ticket import TICKET_SECONDS, Ticket
 from wallet_rpc.errors import Forbidden
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32, SessionId, UnixSeconds
-from wallet_rpc.services.authority import PERMISSIONS
+from wallet_rpc.services.session_stops import PERMISSIONS
 from wallet_rpc.services.submission import find_call
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -12,18 +11,16 @@ from wallet_rpc.domain.authorization import Authorization, add_dummy_signature
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.capabilities import Capabilities
 from wallet_rpc.domain.gas import max_fee, replacement_fee
-from wallet_rpc.domain.nonce import MAX_PARALLEL_KEY, split_nonce
+from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.signature import SignerKind, dummy_user_operation_signature
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data, Selector
 from wallet_rpc.services.authority import Authority
+from wallet_rpc.services.draft_reads import NONCE_KEY, DraftReads, read_parallel_key
 from wallet_rpc.services.signatures import is_contract
 from wallet_rpc.services.submission import refuse_while_installing
-
-NONCE_KEY = "params.capabilities.nonceOverride.nonceKey"
-"""The field with the nonce key of a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +32,7 @@ class Preparation:
     calls: tuple[Call, ...]
     capabilities: Capabilities
     authority: Authority
+    reads: DraftReads
     authorization: Authorization | None = None
     """The authorization to send with the operation, if the account needs a delegation."""
 
@@ -47,14 +45,11 @@ class Preparation:
 async def build_draft(preparation: Preparation) -> UserOperation:
     """Build the operation with nonce and fees; missing signatures are dummies."""
     _refuse_self_call_without_function(preparation)
-    account = preparation.authority.account
-    nonce, fees, is_contract_signer = await asyncio.gather(
-        _nonce(preparation), preparation.chain.node.fees(), is_contract(preparation.chain, preparation.authority.signer)
-    )
-    kind = SignerKind.CONTRACT if is_contract_signer else SignerKind.KEY
+    account, fees = preparation.authority.account, preparation.reads.fees
+    kind = SignerKind.CONTRACT if await _is_contract_signer(preparation) else SignerKind.KEY
     operation = UserOperation(
         sender=account.address,
-        nonce=nonce,
+        nonce=_choose_nonce(preparation),
         factory=account.factory,
         call_data=_call_data(preparation),
         call_gas_limit=0,
@@ -105,26 +100,28 @@ def _call_data(preparation: Preparation) -> Data:
     return call_data if suffix is None else Data(call_data + suffix.value)
 
 
-async def _nonce(preparation: Preparation) -> int:
+async def _is_contract_signer(preparation: Preparation) -> bool:
+    """Return True when the signer is a contract; the node is asked unless it was about this signer."""
+    reads, signer = preparation.reads, preparation.authority.signer
+    return reads.is_contract_signer if reads.signer == signer else await is_contract(preparation.chain, signer)
+
+
+def _choose_nonce(preparation: Preparation) -> int:
     """Return the grant's nonce if the operation installs the session; else the next nonce of the parallel key.
 
     Raises: InvalidParams (nonce_key_not_applicable) for a parallel key that differs from the grant's.
     """
-    override = preparation.capabilities.nonce_override
-    parallel_key = 0 if override is None else override.nonce_key
-    if parallel_key > MAX_PARALLEL_KEY:
-        raise InvalidParams(f"expected a number below 2^152, got {parallel_key:#x}", field=NONCE_KEY)
-    if preparation.authority.grant is not None:
-        nonce = preparation.authority.grant.action.nonce
-        signed, _ = split_nonce(nonce)
-        if override is not None and signed.parallel_key != parallel_key:
-            raise build_nonce_key_error(
-                f"expected {signed.parallel_key:#x}, the key of the nonce that the owner signed for the installation "
-                f"of the session, got {parallel_key:#x}; use other keys once the session is installed"
-            )
-        return nonce
-    key = replace(preparation.authority.nonce_key, parallel_key=parallel_key)
-    return await preparation.chain.node.user_operation_nonce(preparation.account, key.key)
+    if preparation.authority.grant is None:
+        return preparation.reads.next_nonce
+    nonce = preparation.authority.grant.action.nonce
+    signed, _ = split_nonce(nonce)
+    parallel_key = read_parallel_key(preparation.capabilities)
+    if preparation.capabilities.nonce_override is not None and signed.parallel_key != parallel_key:
+        raise build_nonce_key_error(
+            f"expected {signed.parallel_key:#x}, the key of the nonce that the owner signed for the installation "
+            f"of the session, got {parallel_key:#x}; use other keys once the session is installed"
+        )
+    return nonce
 
 
 async def _outbid_pending(preparation: Preparation, operation: UserOperation) -> UserOperation:

@@ -59,19 +59,33 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 @cache
+def _validator(kind: Any) -> SchemaValidator:
+    """Build a validator of JSON values, which accepts only JSON's true and false as a boolean."""
+    return SchemaValidator(_configure(_adapter(kind).core_schema, is_fail_fast=False))
+
+
+@cache
 def _fail_fast_validator(kind: Any) -> SchemaValidator:
-    """Build a validator that stops at the first error in an array or a mapping."""
-    return SchemaValidator(_add_fail_fast(_adapter(kind).core_schema))
+    """Build a validator of JSON values that stops at the first error in an array or a mapping."""
+    return SchemaValidator(_configure(_adapter(kind).core_schema, is_fail_fast=True))
 
 
-def _add_fail_fast(part: Any) -> Any:
-    """Return a core schema, or a part of one, with `fail_fast` set for arrays and mappings."""
+def _configure(part: Any, *, is_fail_fast: bool) -> Any:
+    """Return a core schema, or a part of one, with strict booleans, and `fail_fast` set for arrays and mappings.
+
+    By default pydantic reads texts such as "yes" as booleans, and a 1 as the literal `True`.
+    """
     match part:
+        case {"type": "bool"}:
+            return {**part, "strict": True}
+        case {"type": "literal", "expected": [bool(), *_]}:
+            return core_schema.chain_schema([core_schema.bool_schema(strict=True), part])
         case dict():
-            copy = {key: _add_fail_fast(inner) for key, inner in part.items()}
-            return copy | {"fail_fast": True} if copy.get("type") in {"list", "tuple", "dict"} else copy
+            copy = {key: _configure(inner, is_fail_fast=is_fail_fast) for key, inner in part.items()}
+            is_many = is_fail_fast and copy.get("type") in ("list", "tuple", "dict")  # its type may be no text
+            return {**copy, "fail_fast": True} if is_many else copy
         case list() | tuple():
-            return type(part)(map(_add_fail_fast, part))
+            return type(part)(_configure(inner, is_fail_fast=is_fail_fast) for inner in part)
         case _:
             return part
 
@@ -163,7 +177,7 @@ def validate(kind: type[_T], value: Any) -> _T:
     """
     is_small = measure(value, max_values=_MAX_FULLY_VALIDATED).values <= _MAX_FULLY_VALIDATED
     schema: Any = kind
-    validator = _adapter(schema).validator if is_small else _fail_fast_validator(schema)
+    validator = _validator(schema) if is_small else _fail_fast_validator(schema)
     try:
         return cast("_T", validator.validate_python(value))
     except ValidationError as error:

@@ -33,7 +33,7 @@ _TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
     "invalid": lambda error: str(error["ctx"]["text"]),
     "missing": lambda error: "required, but absent",
     "union_tag_invalid": lambda error: f"expected one of {error['ctx']['expected_tags']}, got {_tag(error)}",
-    "union_tag_not_found": lambda error: "expected an object with a member that names its type",
+    "union_tag_not_found": lambda error: f"expected an object with {_discriminator(error)}, got {_given(error)}",
     "literal_error": lambda error: f"expected {_literal(error)}, got {preview(error['input'])}",
     "enum": lambda error: f"expected {error['ctx']['expected']}, got {preview(error['input'])}",
     "greater_than": lambda error: f"expected more than {_number(error['ctx']['gt'])}, got {preview(error['input'])}",
@@ -47,6 +47,9 @@ _TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
     ),
     "string_too_long": lambda error: (
         f"expected at most {error['ctx']['max_length']} characters, got {len(error['input'])}"
+    ),
+    "string_pattern_mismatch": lambda error: (
+        f"expected a string that matches {error['ctx']['pattern']}, got {preview(error['input'])}"
     ),
     "too_short": lambda error: (
         f"expected at least {error['ctx']['min_length']} items, got {error['ctx']['actual_length']}"
@@ -82,6 +85,17 @@ def _tag(error: ErrorDetails) -> str:
     member = str(error["ctx"]["discriminator"]).strip("'")
     given = error["input"].get(member) if isinstance(error["input"], dict) else tag
     return preview(given if str(given) == tag else tag)
+
+
+def _discriminator(error: ErrorDetails) -> str:
+    """Name the member by which a tagged union distinguishes; pydantic gives a function's name for a computed tag."""
+    member = str(error["ctx"]["discriminator"])
+    return "a member that names its type" if member.endswith("()") else f"the member {member} that names its type"
+
+
+def _given(error: ErrorDetails) -> str:
+    given = error["input"]
+    return "one without it" if isinstance(given, dict) else preview(given)
 
 
 def _number(bound: float) -> str:

@@ -75,14 +75,15 @@ class OutcomeReader:
         self._confirmations = confirmations
         self._node = node
         self._bundler = bundler
-        self._clock = clock
+        self.clock = clock
+        """The clock of the chain's time, or of the server's."""
 
     async def now(self) -> int:
         """Return the minimum time of the next block: the later of the clock's and the latest block's, in Unix seconds.
 
         Raises: Unavailable.
         """
-        return max(self._clock.now(), await self._block_time())
+        return max(self.clock.now(), await self._block_time())
 
     async def read(self, pending: PendingReservation) -> SponsorshipOutcome:
         """Return the outcome of a reservation. Raises: Unavailable when the node or the bundler does not respond."""
@@ -92,7 +93,7 @@ class OutcomeReader:
             is_final = await self._is_final(receipt.receipt.block_number)
             return Settlement(receipt.actual_gas_cost) if is_final else Unsettled.OPEN
         block_time = await self._block_time()  # read before the nonce, which is then of this block or a later one
-        now = max(self._clock.now(), block_time)
+        now = max(self.clock.now(), block_time)
         if now <= pending.valid_until + SETTLE_GRACE_SECONDS:
             return Unsettled.OPEN
         is_late = now > pending.valid_until + SETTLE_TIMEOUT_SECONDS

@@ -172,7 +172,7 @@ class PolicyPaymaster:
         policy = None if policy_id is None else self._sponsor.policies.get(policy_id)
         if policy is not None:
             identity = reservation_id(self._chain_id, operation.sender, operation.nonce)
-            await self._sponsor.budgets.expedite(_ledger_of(policy), identity, now=self._sponsor.clock.now())
+            await self._sponsor.budgets.expedite(_ledger_of(policy), identity, now=self._outcomes.clock.now())
 
     def _require_fallback(self, context: Mapping[str, Any]) -> Paymaster:
         if self._fallback is None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eth_keys.datatypes import PrivateKey
-
 from wallet_rpc.adapters.http_post import PostClient
 from wallet_rpc.adapters.sponsorship.backing import Backing, KeyBacking, ServiceBacking
 from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
 from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
+from wallet_rpc.adapters.transactions import signer_of
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.policy_file import PolicyFileError, read_policies
 from wallet_rpc.errors import ExecutionReverted, Unavailable
@@ -76,8 +75,3 @@ async def check_signer(chain: Node, paymaster: Address, key: bytes) -> None:
             f"the VerifyingPaymaster at {paymaster} has signer {signer}, expected {expected}, the address of the "
             "configured key"
         )
-
-
-def signer_of(key: bytes) -> Address:
-    """Return the address of a private key."""
-    return Address(PrivateKey(key).public_key.to_canonical_address())
