@@ -7,13 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pauses.watch import reference_seconds
 from wallet_rpc.edge.listener import tune_collector
-
-
-@pytest.fixture(scope="session")
-def reference() -> float:
-    return reference_seconds()
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,10 @@ the GIL does.
 from __future__ import annotations
 
 import asyncio
+import json
 import selectors
 import time
+from collections.abc import Callable
 
 
 class _Selector(selectors.DefaultSelector):
@@ -46,11 +48,31 @@ class Watch:
         return self._selector.longest_seconds
 
 
-def reference_seconds() -> float:
-    """Return the processor time of a fixed piece of work: about 1/30 second on the original machine."""
-    best = 9.0
-    for _ in range(3):
-        started = time.thread_time()
-        sum(number for number in range(1_000_000))
-        best = min(best, time.thread_time() - started)
-    return best
+MAX_RATIO = 3.0
+"""Maximum pause, as a multiple of the reference."""
+TRIES = 20
+"""Maximum attempts: a garbage collection of the test itself may lengthen one pause."""
+_MEMBERS = json.dumps({str(number): [number] for number in range(20_000)})
+
+
+def _reference_seconds() -> float:
+    """Return the processor time of a fixed piece of work, half arithmetic and half memory: about 1/30 second."""
+    started = time.thread_time()
+    sum(number for number in range(500_000))
+    json.loads(_MEMBERS)
+    return time.thread_time() - started
+
+
+def assert_short(measure: Callable[[], float]) -> None:
+    """Assert that at least one pause that `measure` returns, in seconds, is short.
+
+    The reference is measured before and after each attempt, since the speed of a shared machine changes meanwhile.
+    """
+    ratios: list[float] = []
+    before = _reference_seconds()
+    while len(ratios) < TRIES and (not ratios or min(ratios) > MAX_RATIO):
+        pause = measure()
+        after = _reference_seconds()
+        ratios.append(pause / max(before, after))
+        before = after
+    assert min(ratios) <= MAX_RATIO
