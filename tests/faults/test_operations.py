@@ -49,7 +49,7 @@ def test_a_dropped_operation_is_delivered_again(client: Client, wallet: Wallet) 
 
 
 def test_a_delayed_operation_is_pending_until_then(client: Client, wallet: Wallet) -> None:
-    client.rpc("wallet_test_delayOperations", {"milliseconds": 400})
+    delay = client.rpc("wallet_test_delayOperations", {"milliseconds": 60_000})["id"]
     prepared = wallet.prepare(CALL)
     operation_hash = prepared["details"]["data"]["hash"]
     call_id = wallet.send(prepared, wallet.owner)
@@ -64,7 +64,16 @@ def test_a_delayed_operation_is_pending_until_then(client: Client, wallet: Walle
     assert (found["blockNumber"], found["userOperation"]["sender"]) == (None, wallet.account)
     assert client.rpc("eth_getUserOperationReceipt", operation_hash) is None
 
+    client.rpc("wallet_test_clearFaults", {"id": delay})
     final = wallet.wait_until_final(call_id)
+    assert (final["status"], final["details"]["data"]["attempts"]) == (200, 1)
+
+
+def test_a_delay_ends_by_itself(client: Client, wallet: Wallet) -> None:
+    client.rpc("wallet_test_delayOperations", {"milliseconds": 400})
+
+    final = wallet.wait_until_final(send(wallet))
+
     assert (final["status"], final["details"]["data"]["attempts"]) == (200, 1)
 
 
@@ -89,7 +98,7 @@ def test_a_revert_drops_operations_that_are_kept_back(client: Client, wallet: Wa
     snapshot = client.chain("evm_snapshot")
     client.rpc(f"wallet_test_{fault}", {"milliseconds": 60_000, "count": 2})
     prepared = wallet.prepare(CALL)
-    send(wallet)
+    wallet.send(prepared, wallet.owner)
 
     assert client.chain("evm_revert", "0x99999") is False  # changes nothing
     assert client.rpc("eth_getUserOperationByHash", prepared["details"]["data"]["hash"]) is not None
@@ -114,10 +123,8 @@ def test_collected_operations_are_included_in_reverse_order(client: Client, wall
 
 def test_collected_operations_do_not_wait_for_ever(client: Client, wallet: Wallet) -> None:
     client.rpc("wallet_test_reorderOperations", {"milliseconds": 300})
-    call_id = send(wallet)
 
-    assert wallet.status(call_id)["status"] == 100
-    block_of(wallet, call_id)
+    block_of(wallet, send(wallet))
     assert client.rpc("wallet_test_listFaults", {}) == {"faults": []}
 
 
