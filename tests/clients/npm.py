@@ -25,7 +25,7 @@ PAGES = (HERE.parents[1] / "README.md", HERE.parents[1] / "specs" / "backends.md
 """Pages whose TypeScript blocks are run."""
 DEFAULT_URL = "http://127.0.0.1:4337"
 """The server's URL in the scenarios and on the pages."""
-LONGEST_SECONDS = 60
+LONGEST_SECONDS = 240
 """Timeout of a scenario."""
 
 _MODULES = HERE / "node_modules"
@@ -167,7 +167,7 @@ def run_program(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=10 * LONGEST_SECONDS if "ci" in command else LONGEST_SECONDS,
+        timeout=4 * LONGEST_SECONDS if "ci" in command else LONGEST_SECONDS,
         check=False,
     )
 

@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "wallet_rpc" / "js"
 PROJECT = HERE / "build"
 """The empty project, with the package's tarball and what its examples need."""
+LONGEST_SECONDS = 900
+"""The longest time of a program of Node.js, in seconds."""
 _OPENRPC = HERE.parents[1] / "openrpc.yaml"
 _BLOCK = re.compile(r"^```ts\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TEST_BLOCK = re.compile(r"^```ts\n// (\S+\.test\.ts)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -70,7 +72,7 @@ def find_tarball() -> Path:
     return tarball
 
 
-def run(node: NodeJs, *command: str | Path, folder: Path, seconds: float = 300) -> str:
+def run(node: NodeJs, *command: str | Path, folder: Path, seconds: float = LONGEST_SECONDS) -> str:
     """Run a program of Node.js and return its output. Raises: BuildFailed with that output when it fails."""
     own = {
         "TEST_WALLET_RPC": str(Path(sys.executable).with_name("wallet-rpc")),

@@ -11,6 +11,10 @@ from tests.js import packing
 from wallet_rpc import __version__
 from wallet_rpc.devchain.build import BuildFailed, NodeJs
 
+pytestmark = pytest.mark.timeout(2 * packing.LONGEST_SECONDS)
+PATIENCE_MILLISECONDS = 120_000
+"""Timeout of a test; the 5 seconds of vitest are too short for one that starts servers on a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def node() -> NodeJs:
@@ -21,7 +25,8 @@ def node() -> NodeJs:
 def test_the_installed_package_works(node: NodeJs, folder: str) -> None:
     vitest = packing.PROJECT / "node_modules" / "vitest" / "vitest.mjs"
 
-    printed = packing.run(node, node.node, vitest, "run", "--root", folder, folder=packing.PROJECT)
+    options = ["--root", folder, f"--testTimeout={PATIENCE_MILLISECONDS}"]
+    printed = packing.run(node, node.node, vitest, "run", *options, folder=packing.PROJECT)
 
     assert "passed" in printed
     if folder == "tests":
