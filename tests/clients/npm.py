@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from tests.support.constants import LONGEST_SECONDS
 from wallet_rpc.devchain.build import NodeJs, find_node_js
 
 HERE = Path(__file__).parent
@@ -25,8 +26,6 @@ PAGES = (HERE.parents[1] / "README.md", HERE.parents[1] / "specs" / "backends.md
 """Pages whose TypeScript blocks are run."""
 DEFAULT_URL = "http://127.0.0.1:4337"
 """The server's URL in the scenarios and on the pages."""
-LONGEST_SECONDS = 240
-"""Timeout of a scenario."""
 
 _MODULES = HERE / "node_modules"
 _INSTALLED = _MODULES / ".installed.sha256"

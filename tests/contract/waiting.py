@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tests.support.constants import LONGEST_SECONDS
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import Unavailable
 
-LONGEST_SECONDS = 60.0
 _STEP_SECONDS = 0.02
 
 

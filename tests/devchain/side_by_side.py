@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 
 from tests.devchain.sample import Node, RpcFailure
+from tests.support.constants import LONGEST_SECONDS
 
-_MINED_SECONDS = 30
 _MEANINGS = {
     "unknown block": r"BlockOutOfRange|Resource not found|[Uu]nknown block|header not found|is lower than previous",
     "no funds": r"[Ii]nsufficient funds|OverflowPayment",
@@ -52,7 +52,7 @@ class Pair:
     url: str
     node: Node = field(default_factory=Node)
     numbers: Any = field(default_factory=itertools.count)
-    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
+    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=LONGEST_SECONDS))
 
     def __post_init__(self) -> None:
         self._set_base_fee()
@@ -112,7 +112,7 @@ class Pair:
 
 def _wait_for(read: Callable[[], Any], is_there: Callable[[Any], Any]) -> Any:
     """Return what `read` gives once it satisfies `is_there`; anvil mines after its answer."""
-    ends = time.monotonic() + _MINED_SECONDS
+    ends = time.monotonic() + LONGEST_SECONDS
     while not is_there(found := read()) and time.monotonic() < ends:
         time.sleep(0.002)
     return found

@@ -16,6 +16,7 @@ from tests.contract.waiting import until
 from tests.devchain import contracts
 from tests.devchain.asking import failure, set_code
 from tests.devchain.sample import SINK, Node
+from tests.support.constants import LONGEST_SECONDS
 from wallet_rpc.devchain import subscription_store
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.supervisor import ChainSupervisor
@@ -25,7 +26,6 @@ from wallet_rpc.errors import Unavailable
 SINK_TEXT = SINK.hex0x()
 TOPIC, OTHER_TOPIC = "0x" + "00" * 31 + "07", "0x" + "11" * 32
 HEADS, LOGS, PENDING = "newHeads", "logs", "newPendingTransactions"
-PATIENCE_SECONDS = 30
 
 
 def subscribe(node: Node, number: int, kind: str, options: Any = None) -> None:
@@ -171,7 +171,7 @@ class Follower:
         self._arrival.set()
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(LONGEST_SECONDS):
             while not condition():
                 self._arrival.clear()
                 await self._arrival.wait()

@@ -20,14 +20,13 @@ from typing import Any, ClassVar, Self
 import httpx2
 
 from tests.e2e.prefork import Forked
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.rpc_client import Client
 
 PATIENCE_SECONDS = "30"
 """Patience with dependencies on a busy machine; tests of dependencies that are down set the default."""
 VOLATILE = {"ALLOW_VOLATILE": "yes"}
 """Setting for the Redis of most tests, which stores nothing on disk; tests of its refusal set the default."""
-LONGEST_SECONDS = 60.0
-"""Timeout for every step; only a failure takes that long."""
 _ADDRESS = re.compile(r"^Wallet API: +(\S+)$", re.MULTILINE)
 _KINDS = {"redis-server": "redis", "valkey-server": "redis", "wallet_rpc.devchain.worker": "chain"}
 

@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from tests.e2e.pages import ROOT
-from tests.e2e.process import LONGEST_SECONDS, is_running, parent_and_state, run_command, until
+from tests.e2e.process import is_running, parent_and_state, run_command, until
 from tests.stack.__main__ import CHAIN_ID, StackFailed, run
 from tests.stack.composition import DEPLOY, Service, run_service
-from tests.support.constants import FRIEND
+from tests.support.constants import FRIEND, LONGEST_SECONDS
 from tests.support.rpc_client import Client
 from tests.support.wallet import Wallet
 from wallet_rpc.devchain.build import find_node_js

@@ -17,7 +17,6 @@ import pytest
 
 from tests.e2e.pages import ROOT
 from tests.e2e.process import (
-    LONGEST_SECONDS,
     Server,
     environment,
     is_running,
@@ -25,6 +24,7 @@ from tests.e2e.process import (
     run_wallet_rpc,
     until,
 )
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.processes import run_watched
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.cli.parent import require_parent

@@ -8,9 +8,9 @@ import pytest
 
 from tests.e2e.delegating import DELEGATE, DELEGATE_V1_1, External
 from tests.e2e.stacks import on_both_stacks
-from tests.support.constants import FRIEND
+from tests.support.constants import FRIEND, LONGEST_SECONDS
 from tests.support.keys import new_key
-from tests.support.rpc_client import PATIENCE_SECONDS, Client, RpcError
+from tests.support.rpc_client import Client, RpcError
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_second_first_call_settles_after_the_first_has_delegated(eoa: External
 
 def submit_with_retries(eoa: External, request: dict[str, object]) -> str:
     """Send until the bundler accepts: Alto's mempool has one operation with an authorization per account at a time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + LONGEST_SECONDS
     while True:
         try:
             return eoa.submit(request)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.edge.raw_http import Address, Answer, Raw, head, post, serve_on_uvloop
 from tests.edge.sample import dispatcher
+from tests.support.constants import LONGEST_SECONDS
 from wallet_rpc.edge.connections import WAIT_SECONDS, ConnectionLimits, Wait
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import build_app, wallet_handlers
@@ -258,7 +259,7 @@ def test_a_client_that_half_closes_during_a_request_gets_its_response() -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + LONGEST_SECONDS
     while not holds():
         assert time.monotonic() < ends
         time.sleep(0.01)

@@ -19,6 +19,7 @@ import pytest
 from tests.edge.draining_server import LARGE_BYTES
 from tests.edge.raw_http import Raw, head, post
 from tests.edge.rest_sample import HOME
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.processes import run_watched
 from wallet_rpc.edge.accepting import Acceptor
 from wallet_rpc.edge.connections import ConnectionLimits, Connections
@@ -59,7 +60,7 @@ class Draining:
     def end(self) -> list[str]:
         """Wait for the end, which must be clean, and return the lines."""
         assert self.process.stdout is not None
-        assert self.process.wait(30) == 0, self.log()
+        assert self.process.wait(LONGEST_SECONDS) == 0, self.log()
         self.lines += self.process.stdout.read().split("\n")
         levels = {json.loads(line)["level"] for line in self.log().splitlines()}
         assert levels <= {"info", "warning"}, self.log()
@@ -94,7 +95,7 @@ def is_accepting(server: Draining) -> bool:
 
 
 def until_refused(server: Draining) -> None:
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + LONGEST_SECONDS
     while is_accepting(server):
         assert time.monotonic() < ends
         time.sleep(0.01)

@@ -8,8 +8,9 @@ from functools import partial
 
 from websockets.asyncio.client import connect
 
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.keys import new_key
-from tests.support.web_socket import LONGEST_SECONDS, SocketClient, open_socket
+from tests.support.web_socket import SocketClient, open_socket
 
 
 def _is_closed(socket: SocketClient) -> bool:

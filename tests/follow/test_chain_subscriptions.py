@@ -12,9 +12,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
-from tests.support.constants import CHAINS, TOKEN
+from tests.support.constants import CHAINS, LONGEST_SECONDS, TOKEN
 from tests.support.keys import new_key
-from tests.support.web_socket import LONGEST_SECONDS, SocketClient, open_socket
+from tests.support.web_socket import SocketClient, open_socket
 from wallet_rpc.edge import chain_subscriptions
 from wallet_rpc.edge.subscriptions import SUBSCRIPTIONS
 

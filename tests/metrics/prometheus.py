@@ -16,9 +16,9 @@ import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.stack.parts import free_port
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.processes import end_process
 
-PATIENCE_SECONDS = 60.0
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 """Values by name and sorted labels."""
 _UNPACKED = Path(sys.prefix, "prometheus/usr/bin")
@@ -38,14 +38,14 @@ def run_promtool(*arguments: str | Path, given: str = "") -> subprocess.Complete
         input=given,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=LONGEST_SECONDS,
         check=False,
     )
 
 
 def scrape(url: str) -> str:
     """Return the metrics of a server as text."""
-    response = httpx2.get(url, timeout=PATIENCE_SECONDS)
+    response = httpx2.get(url, timeout=LONGEST_SECONDS)
     assert response.status_code == 200, response.text
     return response.text
 
@@ -75,7 +75,7 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Evaluate an expression now. Raises: AssertionError with Prometheus's message."""
-        response = httpx2.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=PATIENCE_SECONDS)
+        response = httpx2.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=LONGEST_SECONDS)
         answer = response.json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         found: list[dict[str, Any]] = answer["data"]["result"]
@@ -84,7 +84,7 @@ class Prometheus:
     def query_range(self, expression: str, *, start: float, end: float, step: float) -> list[tuple[float, float]]:
         """Return the values over time of an expression with at most one series."""
         params: dict[str, Any] = {"query": expression, "start": start, "end": end, "step": step}
-        answer = httpx2.get(f"{self.url}/api/v1/query_range", params=params, timeout=PATIENCE_SECONDS).json()
+        answer = httpx2.get(f"{self.url}/api/v1/query_range", params=params, timeout=LONGEST_SECONDS).json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         found = answer["data"]["result"]
         assert len(found) <= 1, found
@@ -92,7 +92,7 @@ class Prometheus:
 
     def rules(self) -> list[dict[str, Any]]:
         """Return the alert rules with their health."""
-        answer = httpx2.get(f"{self.url}/api/v1/rules", timeout=PATIENCE_SECONDS).json()
+        answer = httpx2.get(f"{self.url}/api/v1/rules", timeout=LONGEST_SECONDS).json()
         return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
 
@@ -120,7 +120,7 @@ def run_prometheus(targets: Sequence[str], rules: Path, folder: Path) -> Iterato
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LONGEST_SECONDS
         while not _is_ready(f"http://{address}/-/ready"):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -132,6 +132,6 @@ def run_prometheus(targets: Sequence[str], rules: Path, folder: Path) -> Iterato
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx2.get(url, timeout=PATIENCE_SECONDS).status_code == 200
+        return httpx2.get(url, timeout=LONGEST_SECONDS).status_code == 200
     except httpx2.HTTPError:
         return False

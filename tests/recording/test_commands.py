@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from tests.e2e.prefork import Forked
-from tests.e2e.process import LONGEST_SECONDS, environment, run_wallet_rpc, until
+from tests.e2e.process import environment, run_wallet_rpc, until
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.http_stub import Answer, serve_stub
 from wallet_rpc.cli.recording import run_replay_command
 from wallet_rpc.config.settings import SettingError, Settings

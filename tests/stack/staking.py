@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from tests.stack.parts import ask
+from tests.support.constants import LONGEST_SECONDS
 from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Address, Data
 
 STAKE = 10**17
 DELAY_SECONDS = 86_400
-_PATIENCE_SECONDS = 30.0
 
 
 def stake(node: str, entity: Address) -> None:
@@ -20,7 +20,7 @@ def stake(node: str, entity: Address) -> None:
     ask(node, "anvil_impersonateAccount", owner)
     data = Data(abi.ADD_STAKE + abi.uint(DELAY_SECONDS)).hex0x()
     sent = ask(node, "eth_sendTransaction", {"from": owner, "to": entity.hex0x(), "value": hex(STAKE), "data": data})
-    ends = time.monotonic() + _PATIENCE_SECONDS
+    ends = time.monotonic() + LONGEST_SECONDS
     while (receipt := ask(node, "eth_getTransactionReceipt", sent)) is None:
         assert time.monotonic() < ends, sent
         time.sleep(0.02)

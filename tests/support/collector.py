@@ -15,9 +15,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.http_stub import Answer, open_stub
 
-_LONGEST_SECONDS = 60.0
 CLIENT, SERVER = SpanMessage.SPAN_KIND_CLIENT, SpanMessage.SPAN_KIND_SERVER
 
 
@@ -59,8 +59,8 @@ class Collector:
         return [span for span in list(self.spans) if span.trace_id == trace_id]
 
     def wait_for(self, find: Callable[[], bool], description: str) -> None:
-        """Wait for spans. Raises: AssertionError with the description after `_LONGEST_SECONDS`."""
-        deadline = time.monotonic() + _LONGEST_SECONDS
+        """Wait for spans. Raises: AssertionError with the description after `LONGEST_SECONDS`."""
+        deadline = time.monotonic() + LONGEST_SECONDS
         while not find():
             assert time.monotonic() < deadline, f"no {description} among {sorted({span.name for span in self.spans})}"
             time.sleep(0.02)

@@ -14,5 +14,7 @@ ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
 FRIEND = "0x00000000000000000000000000000000f00DcAfE"
 """Recipient of calls, without code."""
 HOUR = 3600
+LONGEST_SECONDS = 200.0
+"""Timeout of each wait of a test, in seconds: long, for a busy machine, but less than that of a whole test."""
 ROOT = {"type": "root"}
 """The permission for everything."""

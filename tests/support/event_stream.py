@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
-LONGEST_SECONDS = 60.0
+from tests.support.constants import LONGEST_SECONDS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-_LONGEST_SECONDS = 60
+from tests.support.constants import LONGEST_SECONDS
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def run_watched(
     """Run a process for the block, but not for long: it may not do what a test waits for."""
     process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=env, text=True)  # noqa: S603  # the tests state each word
     with process:
-        watchdog = threading.Timer(_LONGEST_SECONDS, process.kill)
+        watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
         watchdog.start()
         try:
             yield process

@@ -10,10 +10,7 @@ import httpx2
 
 from tests.support import documented_errors, schema
 from tests.support.calls import call_data
-from tests.support.constants import ENTRY_POINT, TOKEN
-
-PATIENCE_SECONDS = 30.0
-"""Timeout for a call to become final."""
+from tests.support.constants import ENTRY_POINT, LONGEST_SECONDS, TOKEN
 
 
 class RpcError(Exception):
@@ -39,7 +36,7 @@ class Client:
     """URL of the chain's node, which also serves the methods that the wallet does not forward."""
     holds_operations: bool = False
     """True if the bundler keeps operations in its mempool until the next block."""
-    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
+    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=LONGEST_SECONDS))
 
     def post(self, body: Any) -> Any:
         return self.http.post(self.url, json=body).json()
@@ -70,7 +67,7 @@ class Client:
 
     def wait_for_receipt(self, transaction: str) -> dict[str, Any]:
         """Return the receipt of a transaction; anvil returns the hash shortly before it mines the transaction."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LONGEST_SECONDS
         while (receipt := self.chain("eth_getTransactionReceipt", transaction)) is None:
             assert time.monotonic() < deadline, transaction
             time.sleep(0.01)

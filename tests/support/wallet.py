@@ -12,9 +12,9 @@ from typing import Any, Protocol, Self
 
 from eth_account.signers.local import LocalAccount
 
-from tests.support.constants import CHAINS, HOUR, SPONSORSHIP
+from tests.support.constants import CHAINS, HOUR, LONGEST_SECONDS, SPONSORSHIP
 from tests.support.keys import new_key, sign_digest, sign_request
-from tests.support.rpc_client import PATIENCE_SECONDS, Client
+from tests.support.rpc_client import Client
 
 Json = dict[str, Any]
 CHAIN_ID = hex(CHAINS[0])
@@ -162,7 +162,7 @@ class Wallet(WalletRequests):
 
     def wait_until_final(self, call_id: str) -> Json:
         """Wait until the call is final, and return its status."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LONGEST_SECONDS
         while (status := self.status(call_id))["status"] < 200:
             assert time.monotonic() < deadline, status
             time.sleep(0.05)

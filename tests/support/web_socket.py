@@ -12,7 +12,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-LONGEST_SECONDS = 60.0
+from tests.support.constants import LONGEST_SECONDS
 
 
 @dataclass

@@ -14,9 +14,8 @@ from http.server import BaseHTTPRequestHandler
 from threading import Lock
 from typing import Any
 
+from tests.support.constants import LONGEST_SECONDS
 from tests.support.http_stub import Answer, open_stub
-
-LONGEST_SECONDS = 60.0
 
 
 def expected_signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
