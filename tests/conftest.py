@@ -9,13 +9,15 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx2
 import pytest
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from tests.e2e.server import run_dev_server
 from tests.e2e.stacks import DOLLAR, DOLLAR_RATE
 from tests.pauses.watch import Watch
-from tests.support.constants import CHAINS
+from tests.support.constants import CHAINS, LONGEST_SECONDS
 from tests.support.workers import ByParts, long_first
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -30,6 +32,9 @@ settings.register_profile(
     ],  # one server serves many examples
 )
 settings.load_profile("unhurried")
+
+# The 5 seconds of httpx2 are too short for a request to a busy machine. It has no public way to change them.
+vars(DEFAULT_TIMEOUT_CONFIG).update(httpx2.Timeout(LONGEST_SECONDS).as_dict())
 
 # Tests use plain HTTP on the loopback interface. Loading CA certificates for each client took a sixth of their time.
 os.environ.pop("SSL_CERT_FILE", None)
