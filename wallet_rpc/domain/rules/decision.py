@@ -169,7 +169,7 @@ def _recipients_of_unknown(effect: Effect, index: int, rule: RecipientsRule) -> 
 def _check_arguments(effects: Effects, index: int, rule: ArgumentRule) -> None:
     function = parse_function(rule.function, at="function")
     fits, left = _build_condition(rule), PartsLeft()
-    for effect in effects.effects:
+    for effect in (*effects.effects, *effects.outer_calls):
         if effect.selector != function or rule.contract not in {None, effect.target}:
             continue
         try:

@@ -37,7 +37,7 @@ def name_token(token: Address | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """One call that contains no other call which can be read."""
+    """One call. Only one that contains no other call which can be read has an effect of its own."""
 
     target: Address
     value: int
@@ -47,6 +47,8 @@ class Effect:
     data: Data
     is_of_account: bool = False
     """True for a function of the account itself that is not known to be harmless: it may do anything."""
+    is_outer: bool = False
+    """True for a call with calls inside of it, which have effects in its place."""
 
     @property
     def selector(self) -> Selector | None:
@@ -90,6 +92,8 @@ class Effects:
 
     account: Address
     effects: tuple[Effect, ...]
+    outer_calls: tuple[Effect, ...] = ()
+    """Calls with calls inside of them: they have arguments, and no effects of their own."""
     amounts: Mapping[str, int] = field(init=False)
     """Sums by name: `NATIVE`, `CALL_COUNT`, and tokens by the hex digits of their address; without zeros."""
 
@@ -126,14 +130,15 @@ def read_effects(account: Address, call_data: bytes) -> Effects | None:
     if calls is None:
         return None
     effects: list[Effect] = []
+    outer_calls: list[Effect] = []
     try:
         for effect in _flatten(account, calls, depth=0):
-            effects.append(effect)
+            (outer_calls if effect.is_outer else effects).append(effect)
             if len(effects) > _MAX_CALLS:
                 return None
     except AbiDecodeError:
         return None
-    return Effects(account=account, effects=tuple(effects))
+    return Effects(account=account, effects=tuple(effects), outer_calls=tuple(outer_calls))
 
 
 def _flatten(account: Address, calls: Iterable[Call], *, depth: int) -> Iterator[Effect]:
@@ -163,6 +168,7 @@ def _flatten_self(account: Address, call: Call, *, depth: int) -> Iterator[Effec
         return
     if inner is None:
         raise AbiDecodeError("the inner calls cannot be decoded")
+    yield Effect(target=account, value=0, data=call.data, is_outer=True)
     yield from _flatten(account, inner, depth=depth + 1)
 
 
@@ -177,5 +183,6 @@ def _flatten_other(account: Address, call: Call, *, forwarded: int | None, depth
         raise AbiDecodeError("calls are nested too deeply")
     if call.value:
         yield Effect(target=call.to, value=value, forwarded=forwarded or 0, data=Data())
+    yield Effect(target=call.to, value=0, data=call.data, is_outer=True)
     for inner in read(call.to, Reader(call.data[4:])):
         yield from _flatten_other(account, inner, forwarded=inner.value, depth=depth + 1)
