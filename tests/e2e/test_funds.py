@@ -21,6 +21,8 @@ from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Grant, Wallet
 
 COIN = 10**18
+TRANSFERS = {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}}
+"""The permission for plain transfers."""
 PAYS_OUT = "0x5f5f5f5f47335af100"
 """Code of a contract that pays its whole balance to its caller."""
 
@@ -52,6 +54,18 @@ def new_deployed_account(client: Client) -> Wallet:
     made = Wallet(client).fund(tokens=0)
     made.act(None)
     return made
+
+
+@on_both_stacks
+@pytest.mark.parametrize("values", [[2**256 - 1], [2**255, 2**255]], ids=["one", "together"])
+def test_a_value_above_any_balance_is_reported_like_others(client: Client, values: list[int]) -> None:
+    wallet = Wallet(client).fund(tokens=0)
+    amounts = catch_shortfall(wallet, *map(send, values), sponsored=False)
+    assert (amounts["balance"], amounts["value"]) == (COIN, sum(values))
+    grant = wallet.grant({"type": "native-token-transfer", "data": {"allowance": "0x1"}}, TRANSFERS)
+    with pytest.raises(RpcError) as error_info:
+        wallet.prepare(*map(send, values), permissions=grant.permissions)
+    assert error_info.value.reason == "native_limit_exceeded"
 
 
 @on_both_stacks

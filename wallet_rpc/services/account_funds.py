@@ -36,6 +36,8 @@ MAX_RECEIVERS = 16
 """Maximum number of receivers whose code is read; with more receivers, the estimate decides."""
 _SUFFICIENT_BALANCE = 10**24
 """A balance, in wei, that suffices for any gas, in addition to the value of the calls."""
+_LARGEST_BALANCE = (1 << 256) - 1
+"""The largest balance that an account can have, in wei; calls may send more together."""
 _GAS_AT_ONE_WEI = 10**9
 """An upper bound, in wei, of any operation's gas cost at 1 wei per gas."""
 _INSUFFICIENT = "insufficient_funds"
@@ -52,11 +54,11 @@ class AccountFunds:
     transfers: tuple[Transfer, ...]
 
     def with_balance(self, balance: int) -> Preparation:
-        """Return the preparation with a state override that gives the account this balance."""
+        """Return the preparation with a state override that gives the account this balance, at most the largest."""
         account = self.preparation.account
         capabilities = self.preparation.capabilities
         overrides = capabilities.state_override or {}
-        override = replace(_override(self.preparation, account), balance=balance)
+        override = replace(_override(self.preparation, account), balance=min(balance, _LARGEST_BALANCE))
         return replace(
             self.preparation, capabilities=replace(capabilities, state_override={**overrides, account: override})
         )
