@@ -39,6 +39,9 @@ from wallet_rpc.errors import WalletError
 from wallet_rpc.primitives import ChainId, EntityId
 from wallet_rpc.services.token_decimals import format_units
 
+OWNED = "0x00000000000000000000000000000000000bEEf2"
+"""A contract that only one grant names."""
+
 
 async def test_a_call_within_the_limit_is_allowed_before_and_after_the_installation(rich: WalletFixture) -> None:
     grant = await rich.grant(SPEND, NATIVE, PAY)
@@ -139,6 +142,18 @@ async def test_an_installed_session_of_an_unknown_grant_is_read_from_the_chain(
             reasons = [one.get("reason") for one in found["calls"]]
             assert reasons == [None, None, "contract_not_allowed", "erc20_limit_exceeded"]
             assert found["calls"][0]["permission"] == {"type": "erc20-token-transfer"}
+
+
+async def test_a_denial_names_the_same_permissions_before_and_after_the_installation(rich: WalletFixture) -> None:
+    wildcard = {"type": "functions-on-all-contracts", "data": {"functions": ["0x12345678"]}}
+    listed = {"type": "functions-on-contract", "data": {"address": OWNED, "functions": ["0x12345678"]}}
+    for grant in (await rich.grant(PAY, wildcard), await rich.grant(PAY, SPEND, listed)):
+        (before,) = (await explain(rich, grant, pay(0, OTHER)))["calls"]
+        assert await act(rich, grant, pay(0)) == 200
+        (after,) = (await explain(rich, grant, pay(0, OTHER)))["calls"]
+
+        assert before["reason"] == "contract_not_allowed"
+        assert [after.get(name) for name in ("permission", "text")] == [before.get("permission"), before["text"]]
 
 
 async def test_a_paused_session_and_a_rule_of_the_server_deny_as_in_prepare(rich: WalletFixture) -> None:

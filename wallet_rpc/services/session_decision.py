@@ -121,9 +121,19 @@ def _name_rows(named: NamedSession, calls: Sequence[Call]) -> RowNames:
     for element in operation.elements or ():
         functions.setdefault(element.to, set()).add(element.selector)
         functions[ANY_CONTRACT].add(element.selector)
-    granted = frozenset() if named.install is None else frozenset(rules_of_install(named.install).limits.tokens)
+    grant = None if named.install is None else rules_of_install(named.install)
+    for target, examples in {} if grant is None else _pick_examples(grant).items():
+        functions.setdefault(target, set()).update(examples)
+    granted = frozenset() if grant is None else frozenset(grant.limits.tokens)
     names = {target: frozenset(selectors) for target, selectors in functions.items()}
     return granted | (frozenset(names) - {ANY_CONTRACT}), names
+
+
+def _pick_examples(grant: ContractRules) -> dict[Address, frozenset[Selector]]:
+    """Return a row of each kind of permission on contracts, since the reason of a denial names the granted kinds."""
+    kinds = {grant.permission_of(target): target for target in grant.targets}
+    examples = {target: frozenset(sorted(grant.targets[target] or ())[:1]) for target in kinds.values()}
+    return {**examples, ANY_CONTRACT: frozenset(sorted(grant.everywhere)[:1])}
 
 
 @dataclass(frozen=True, slots=True)
