@@ -111,6 +111,16 @@ def test_a_session_is_revoked_without_its_chain(cli: Cli, tenant: Tenant, wallet
     assert (status, "is revoked, which is permanent" in cli.stderr) == (2, True)
 
 
+def test_a_stop_that_is_refused_is_not_logged(cli: Cli, tenant: Tenant, grant: Grant) -> None:
+    organization = ("--org", tenant.organization)
+    cli.text("session", "revoke", grant.session_id, *organization)
+    cli.text("stop", "add", "--tag", "payroll", "--revoke", *organization)
+    before = cli.text("audit", "show", *organization)
+    for refused in (("session", "pause", grant.session_id), ("stop", "add", "--tag", "payroll")):
+        assert cli.status(*refused, *organization)[0] == 2
+    assert cli.text("audit", "show", *organization) == before
+
+
 def test_a_session_is_revoked_and_removed(
     cli: Cli, tenants_url: str, tenant: Tenant, wallet: Wallet, grant: Grant
 ) -> None:

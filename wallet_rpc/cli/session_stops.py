@@ -26,7 +26,14 @@ from wallet_rpc.operations import revoke_session, rotate_session_key
 from wallet_rpc.operations.session_stopping import SessionStopState, describe_stops
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, ChainId
-from wallet_rpc.services.kill_switches import ListedStop, describe_stop, list_account_stops, remove_switch, set_switch
+from wallet_rpc.services.kill_switches import (
+    ListedStop,
+    describe_stop,
+    list_account_stops,
+    remove_switch,
+    stop_calls_in_scope,
+    store_switch,
+)
 from wallet_rpc.services.session_changes import Actor, pause_session, resume_session
 from wallet_rpc.services.session_changes import revoke_session as revoke
 from wallet_rpc.services.session_lookup import SessionSelector, find_session
@@ -67,11 +74,11 @@ async def _change(job: Job, kind: EventKind, change: Callable[[Ports, NamedSessi
     async with open_ports(job) as ports:
         named = await _find(job, ports)
         organization = OrganizationId(ports.store.stops.organization)
-        await _note(job, organization, kind, named)
         try:
             await change(ports, named, Actor(organization, _BY))
         except WalletError as error:
             raise SettingError(f"session: {error.text}") from None
+        await _note(job, organization, kind, named)
         state = await describe_stops(ports, named)
     return Report(value=encode(SessionStopState, state), lines=_list_state(state))
 
@@ -166,9 +173,10 @@ async def _add_stop(job: Job) -> Report:
         raise SettingError(f"--tag: expected 1 to {LONGEST_TAG} characters, got {len(scope.value)}")
     async with open_ports(job) as ports:
         organization = OrganizationId(ports.store.stops.organization)
-        await job.note(organization, EventKind.STOP_SET, scope=scope.name, mode=mode.value)
         try:
-            stop, calls = await set_switch(ports, scope, mode, by=_BY)
+            stop = await store_switch(ports, scope, mode, by=_BY)
+            await job.note(organization, EventKind.STOP_SET, scope=scope.name, mode=mode.value)
+            calls = await stop_calls_in_scope(ports, scope)
         except WalletError as error:
             raise SettingError(f"stop: {error.text}") from None
     flying = [call.id.hex0x() for call in calls.in_flight]

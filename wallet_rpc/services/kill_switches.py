@@ -135,12 +135,20 @@ def describe_stop_event(
 async def set_switch(ports: Ports, scope: StopScope, mode: StopMode, *, by: str) -> tuple[ListedStop, CallsAtStop]:
     """Set a kill switch of the caller's organisation; it holds at once. Return it, and the calls that it found.
 
+    Raises: as `store_switch`.
+    """
+    stored = await store_switch(ports, scope, mode, by=by)
+    return stored, await stop_calls_in_scope(ports, scope)
+
+
+async def store_switch(ports: Ports, scope: StopScope, mode: StopMode, *, by: str) -> ListedStop:
+    """Set a kill switch of the caller's organisation, and return it.
+
     Raises: LimitExceeded when the organisation has too many; Conflict for a pause where a revocation holds.
     """
-    stops = ports.store.stops
     record = StopRecord(mode=mode, at=ports.clock.now(), by=by)
     async with publishing(ports, describe_stop_event(ports, EventType.STOP_SET, scope, mode)):
-        stored = await stops.set_switch(scope, record)
+        stored = await ports.store.stops.set_switch(scope, record)
         if stored is None:
             raise LimitExceeded(
                 f"the organisation has {MAX_SWITCHES} kill switches, which is the maximum; remove one first",
@@ -150,9 +158,14 @@ async def set_switch(ports: Ports, scope: StopScope, mode: StopMode, *, by: str)
         if stored.mode is not mode:
             raise _build_final_error()
     await log_event(ports, EventKind.STOP_SET, scope=scope.name, mode=mode.value)
+    return describe_stop(scope, stored)
+
+
+async def stop_calls_in_scope(ports: Ports, scope: StopScope) -> CallsAtStop:
+    """Stop the open calls of a kill switch's sessions that no bundler can have, and list the others."""
     is_account = scope.kind is ScopeKind.ACCOUNT
-    opened = await stops.open_calls(account=Address.parse(scope.value) if is_account else None)
-    return describe_stop(scope, stored), await stop_open_calls(ports, opened, scope=scope)
+    opened = await ports.store.stops.open_calls(account=Address.parse(scope.value) if is_account else None)
+    return await stop_open_calls(ports, opened, scope=scope)
 
 
 async def remove_switch(ports: Ports, scope: StopScope) -> ListedStop:
