@@ -144,6 +144,19 @@ def test_a_session_gets_another_key(cli: Cli, tenants_url: str, tenant: Tenant, 
     assert wallet.send(prepared, new, grant.permissions)
 
 
+def test_a_grant_that_is_signed_anew_is_shown_with_all_that_the_owner_signs(
+    cli: Cli, tenants_url: str, tenant: Tenant, wallet: Wallet
+) -> None:
+    configure_chain(cli, tenants_url)
+    unused = wallet.grant(ROOT)
+    arguments = ("session", "rotate", unused.session_id, "--org", tenant.organization, "--new-key", new_key().address)
+    *_, grant, operation = cli.text(*arguments).splitlines()
+    (newest, *_) = wallet.client.rpc("wallet_listSessions", {"account": wallet.account})["sessions"]
+    assert grant.startswith("Owner signs: 0x")
+    assert f"(the grant of the new session {newest['sessionId']}: --json)" in grant
+    assert operation.endswith("(the operation: --json)")
+
+
 @pytest.mark.parametrize("kind", ["all", "account", "session-key", "tag"])
 def test_a_kill_switch_is_set_listed_and_removed(
     cli: Cli, tenant: Tenant, wallet: Wallet, grant: Grant, kind: str

@@ -148,6 +148,9 @@ async def _rotate(job: Job) -> Report:
         except WalletError as error:
             raise SettingError(f"session: {error.message}") from None
     lines = [f"State:       {answer.state}", f"Current key: {answer.current_key}", f"New key:     {answer.new_key}"]
+    if answer.replacement is not None:
+        payload = answer.replacement.signature_request.raw_payload
+        lines.append(f"Owner signs: {payload} (the grant of the new session {answer.replacement.session_id}: --json)")
     if answer.operation is not None:
         lines.append(f"Owner signs: {_describe_payload(answer.operation)}")
     return Report(value=encode(rotate_session_key.KeyRotation, answer), lines=lines)
