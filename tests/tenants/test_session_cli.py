@@ -65,8 +65,9 @@ def test_text_of_callers_has_no_control_characters(cli: Cli, tenant: Tenant) -> 
 
 @pytest.mark.parametrize("tag", ["", "x" * 129])
 def test_a_tag_that_no_session_can_have_is_an_error(cli: Cli, tenant: Tenant, tag: str) -> None:
-    status, _ = cli.status("stop", "add", "--org", tenant.organization, "--tag", tag)
-    assert (status, "--tag: expected 1 to 128 characters, got" in cli.stderr) == (2, True)
+    for command in (("stop", "add"), ("session", "list")):
+        status, _ = cli.status(*command, "--org", tenant.organization, "--tag", tag)
+        assert (status, "--tag: expected 1 to 128 characters, got" in cli.stderr) == (2, True)
     assert "no stops" in cli.text("stop", "list", "--org", tenant.organization)
 
 

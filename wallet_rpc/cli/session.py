@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from wallet_rpc.cli.administration import Job, Report
 from wallet_rpc.cli.session_explain import format_function
-from wallet_rpc.cli.session_stops import open_ports
+from wallet_rpc.cli.session_stops import check_tag, open_ports
 from wallet_rpc.config.settings import SettingError, variable
 from wallet_rpc.domain.ether import format_ether
 from wallet_rpc.domain.session_reference import SessionQuery
@@ -29,6 +29,7 @@ _HEADS = ("SESSION", "STATE", "CHAIN", "ACCOUNT", "SIGNER", "UNTIL", "LEFT", "TA
 
 async def _list(job: Job) -> Report:
     options = job.options
+    check_tag(options.tag)
     query = SessionQuery(account=options.account, key=options.session_key, chain_id=options.chain, tag=options.tag)
     state = None if options.state is None else _parse_state(options.state)
     found: list[SessionOverview] = []

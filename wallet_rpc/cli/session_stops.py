@@ -170,10 +170,15 @@ def _scope(job: Job) -> StopScope:
     return ORGANIZATION_SCOPE if options.tag is None else StopScope(kind=ScopeKind.TAG, value=options.tag)
 
 
+def check_tag(tag: str | None) -> None:
+    """Check that a session can have the tag of an option. Raises: SettingError."""
+    if tag is not None and not 1 <= len(tag) <= LONGEST_TAG:
+        raise SettingError(f"--tag: expected 1 to {LONGEST_TAG} characters, got {len(tag)}")
+
+
 async def _add_stop(job: Job) -> Report:
     scope, mode = _scope(job), StopMode.REVOKE if job.options.revoke else StopMode.PAUSE
-    if scope.kind is ScopeKind.TAG and not 1 <= len(scope.value) <= LONGEST_TAG:  # of no session: it would stop nothing
-        raise SettingError(f"--tag: expected 1 to {LONGEST_TAG} characters, got {len(scope.value)}")
+    check_tag(job.options.tag)
     async with open_ports(job) as ports:
         organization = OrganizationId(ports.store.stops.organization)
         try:
