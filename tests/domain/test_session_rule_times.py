@@ -85,7 +85,9 @@ def test_hours_that_wrap_are_those_that_the_others_leave(minutes: int) -> None:
     assert day.days == tuple(Weekday)
 
 
-@pytest.mark.parametrize("name", ["localtime", "posixrules", "Factory", "Europe", "Z", "europe/berlin", "../UTC"])
+@pytest.mark.parametrize(
+    "name", ["localtime", "posixrules", "Factory", "Europe", "Z", "europe/berlin", "../UTC", "right/UTC", "posix/UTC"]
+)
 def test_a_time_zone_is_one_of_a_place(name: str) -> None:
     with pytest.raises(wire.InvalidValue) as refused:
         wire.validate(HoursRule, {"type": "hours", "timeZone": name})

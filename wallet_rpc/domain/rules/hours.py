@@ -18,6 +18,8 @@ from wallet_rpc.wire import strict_shape
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 """Files of a time zone database that are of a machine and not of a place."""
+_OTHER_FORMS = ("posix/", "right/")
+"""Folders with the same places in another form; in `right/`, times count leap seconds, which Python does not read."""
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
 
 
@@ -46,7 +48,7 @@ def find_zone(name: str) -> tzinfo | None:
         distance = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
         return timezone(-distance if offset[1] == "-" else distance)
     try:
-        return None if name in _NO_PLACES else ZoneInfo(name)
+        return None if name in _NO_PLACES or name.startswith(_OTHER_FORMS) else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name is that of a folder
         return None
 
