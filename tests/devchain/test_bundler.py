@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from eth_account import Account
 
 from tests.devchain.asking import CODE_ADDRESS, TOKEN_ACCESS, catch_failure, send, set_code, token_balance
@@ -86,6 +87,34 @@ def test_operation_is_found_by_its_hash(node: Node, actor: Actor) -> None:
     found = node.rpc("eth_getUserOperationByHash", identity)
     assert found["userOperation"] == on_wire(op)
     assert found["blockNumber"] == node.rpc("eth_blockNumber")
+
+
+@pytest.mark.parametrize("is_delegated", [False, True])
+def test_an_operation_that_waits_for_its_block_is_pending(node: Node, is_delegated: bool) -> None:
+    actor = Actor(node, owner=key_of(5), is_delegated=is_delegated)
+    actor.fund()
+    node.rpc("evm_setAutomine", False)
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 0)])))
+    identity = send(node, op)
+    node.rpc("eth_sendTransaction", {"from": BOB.address.hex0x(), "to": ENTRY_POINT_TEXT, "gasPrice": hex(2 * 10**9)})
+
+    pending = node.rpc("eth_getUserOperationByHash", identity)
+    assert pending["userOperation"] == on_wire(op)
+    assert [pending[name] for name in ("transactionHash", "blockHash", "blockNumber")] == [None] * 3
+    assert node.rpc("eth_getUserOperationReceipt", identity) is None
+    assert catch_failure(lambda: send(node, op)).message == "already known"
+
+    node.rpc("evm_mine")
+    assert node.rpc("eth_getUserOperationByHash", identity)["blockNumber"] == "0x1"
+
+
+def test_a_dropped_bundle_has_no_pending_operation(node: Node, actor: Actor) -> None:
+    node.rpc("evm_setAutomine", False)
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 7)])))
+    identity = send(node, op)
+    node.rpc("anvil_dropAllTransactions")
+    assert node.rpc("eth_getUserOperationByHash", identity) is None
+    assert send(node, op) == identity
 
 
 def test_unknown_operation_is_null(node: Node) -> None:

@@ -25,6 +25,7 @@ from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.devchain.node_errors import ExecutionTimeout
 from wallet_rpc.devchain.refusal import build_validation_error
 from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
+from wallet_rpc.devchain.waiting_operations import WaitingOperations
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.fault import FaultKind
@@ -60,6 +61,7 @@ class DevBundler:
         self._account = account
         self.held = HeldOperations()
         """The operations that a test has the bundler keep back."""
+        self._waiting = WaitingOperations(chain.mempool, chain.config.chain_id)
 
     def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasEstimate:
         """Estimate limits with which `op` succeeds.
@@ -76,10 +78,10 @@ class DevBundler:
     def send(self, op: UserOperation) -> Hash32:
         """Send `op` and return its hash; with automatic mining it is mined then, unless a test has asked for a fault.
 
-        Raises: ValidationReverted and its kinds; Rejected when a precheck fails, and for an operation that is held.
+        Raises: ValidationReverted and its kinds; Rejected when a precheck fails, and for an operation that is pending.
         """
         identity = user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT)
-        if self.held.find(identity) is not None:
+        if self.find_pending(identity) is not None:
             raise Rejected("already known", reason="already_known")
         execution = self._run(op)
         self.held.forget(op)
@@ -120,6 +122,10 @@ class DevBundler:
         """Find a mined operation, whichever bundler sent it; None when it was not mined."""
         found = self._chain.blocks.find_by_operation(bytes(operation_hash))
         return None if found is None else MinedOperation(*found)
+
+    def find_pending(self, operation_hash: bytes) -> UserOperation | None:
+        """Find an operation that is held, or waits in the chain's mempool; None for any other."""
+        return self.held.find(operation_hash) or self._waiting.find(operation_hash)
 
     def read_operation(self, mined: MinedOperation) -> UserOperation | None:
         """Read the operation from its transaction; None when the transaction is not a direct `handleOps` call."""

@@ -100,7 +100,7 @@ class PaymasterDataResponse:
 
 
 async def send_user_operation(context: DevChain, request: SendRequest) -> Hash32:
-    """`eth_sendUserOperation`: the operation is mined before the response."""
+    """`eth_sendUserOperation`: with automatic mining the operation is mined before the response."""
     _check_entry_point(request.entry_point)
     return context.bundler.send(request.operation.to_domain())
 
@@ -114,7 +114,7 @@ async def estimate_user_operation_gas(context: DevChain, request: EstimateReques
 async def get_user_operation_by_hash(context: DevChain, request: OperationHash) -> JsonValue:
     """`eth_getUserOperationByHash`."""
     mined = context.bundler.find(request.hash)
-    op = context.bundler.held.find(request.hash) if mined is None else context.bundler.read_operation(mined)
+    op = context.bundler.find_pending(request.hash) if mined is None else context.bundler.read_operation(mined)
     if op is None:
         return None
     found: dict[str, JsonValue] = {
