@@ -28,6 +28,15 @@ def test_an_impersonated_contract_sends_transactions(node: Node) -> None:
     assert node.rpc("eth_getTransactionCount", contract, "latest") == "0x2"
 
 
+def test_impersonated_accounts_are_among_the_accounts(node: Node) -> None:
+    own = node.rpc("eth_accounts")
+    for impersonated in (SINK_TEXT, BOB_TEXT):
+        node.rpc("anvil_impersonateAccount", impersonated)
+    assert node.rpc("eth_accounts") == [*own, SINK_TEXT]
+    node.rpc("anvil_stopImpersonatingAccount", SINK_TEXT)
+    assert node.rpc("eth_accounts") == own
+
+
 def test_equal_transactions_of_two_impersonated_accounts_have_their_own_hashes(node: Node) -> None:
     node.rpc("anvil_autoImpersonateAccount", True)
     others = ["0x" + byte * 20 for byte in ("c7", "c8")]

@@ -183,8 +183,9 @@ def _check_percentiles(percentiles: tuple[float, ...]) -> None:
 
 
 async def get_accounts(context: DevChain, request: NoParams) -> tuple[Address, ...]:
-    """`eth_accounts`: the ten development accounts."""
-    return tuple(account.address for account in accounts.ACCOUNTS)
+    """`eth_accounts`: the ten development accounts, then the impersonated ones; ethers makes signers of these only."""
+    own = tuple(account.address for account in accounts.ACCOUNTS)
+    return (*own, *(Address(one) for one in sorted(context.chain.settings.impersonated) if one not in own))
 
 
 async def is_syncing(context: DevChain, request: NoParams) -> bool:

@@ -1,5 +1,6 @@
 // Every action of viem's test client (mode anvil), against a node: prints what can be seen of each as a line of JSON.
 import assert from "node:assert/strict";
+import { JsonRpcProvider } from "ethers";
 import {
   type Hex, createPublicClient, createTestClient, createWalletClient, http, parseEther, parseGwei, testActions, toHex,
 } from "viem";
@@ -68,7 +69,12 @@ await test.impersonateAccount({ address: contract });
 const impersonated = await wallet.sendTransaction({ account: contract, to: bob, value });
 const receipt = await node.waitForTransactionReceipt({ hash: impersonated });
 say("impersonateAccount", [receipt.status, receipt.from, (await node.getTransaction({ hash: impersonated })).from]);
+const ethers = new JsonRpcProvider(String(process.env.NODE_URL), foundry.id, { staticNetwork: true, pollingInterval: 50 });
+const sent = await (await ethers.getSigner(contract)).sendTransaction({ to: bob, value });
+say("impersonated signer of ethers", [(await sent.wait())?.status, sent.from]);
 await test.stopImpersonatingAccount({ address: contract });
+say("stopped signer of ethers", await fails(ethers.getSigner(contract)));
+ethers.destroy();
 say("stopImpersonatingAccount", await fails(wallet.sendTransaction({ account: contract, to: bob, value })));
 const unsigned = await test.sendUnsignedTransaction({ from: contract, to: bob, value });
 say("sendUnsignedTransaction", (await node.waitForTransactionReceipt({ hash: unsigned })).from);
