@@ -106,6 +106,25 @@ test("a transaction is signed here and sent to the selected chain", async () => 
   expect(await call(provider, "eth_getTransactionReceipt", hash)).toMatchObject({ status: "0x1", from: owner.address.toLowerCase() });
 });
 
+test("a transaction may have each form of JSON-RPC", async () => {
+  const provider = await connected();
+  await call(provider, "anvil_setBalance", owner.address, numberToHex(10n ** 18n));
+  const send = async (fields: object) => {
+    const hash = await call(provider, "eth_sendTransaction", { from: owner.address, to: dead, ...fields });
+    return call(provider, "eth_getTransactionByHash", hash);
+  };
+  const gasPrice = "0xb2d05e00";
+
+  expect(await send({ type: "0x2", chainId: "0x7a69" })).toMatchObject({ type: "0x2", input: "0x" });
+  expect(await send({ type: "0x2", maxFeePerGas: gasPrice, maxPriorityFeePerGas: "0x1" })).toMatchObject({ maxFeePerGas: gasPrice });
+  expect(await send({ type: "0x0", gasPrice })).toMatchObject({ type: "0x0", gasPrice });
+  expect(await send({ type: "0x1", gasPrice, accessList: [{ address: dead, storageKeys: [] }] })).toMatchObject({ type: "0x1" });
+  expect(await send({ input: "0x1234" })).toMatchObject({ input: "0x1234" });
+  expect(await send({ data: "0xab", input: "0xAB", gas: null, value: null, nonce: null })).toMatchObject({ input: "0xab", value: "0x0" });
+  for (const wrong of [{ data: "0x12", input: "0x34" }, { type: "0x3" }, { type: "odd" }, { chainId: "0x1" }])
+    await expect(send(wrong)).rejects.toMatchObject({ name: "ProviderError", code: -32602 });
+});
+
 test("calls are sent as one, have a status, and can be shown", async () => {
   const provider = await connected();
   const { id } = await call(provider, "wallet_sendCalls", sendable({ id: "0xa1", from: owner.address }));

@@ -5,6 +5,7 @@ import { sendTransaction } from "viem/actions";
 import type { PreparedAuthorization, PreparedUserOperation } from "./methods.ts";
 import { fail, ProviderError, toProviderError, UNREACHABLE } from "./provider_error.ts";
 import { getOwn, openState, type StorageName } from "./provider_state.ts";
+import { readTransaction } from "./provider_transaction.ts";
 
 export { announceProvider, type ProviderInfo } from "./announcement.ts";
 export { ProviderError };
@@ -134,15 +135,10 @@ export function createTestProvider(options: TestProviderOptions): TestProvider {
     eth_signTypedData_v4: ([address, data]) =>
       owner(address).signTypedData(typeof data === "string" ? JSON.parse(data) : data),
     eth_sendTransaction: ([transaction]) => {
-      const { from, gas, gasPrice, maxFeePerGas, maxPriorityFeePerGas, value, nonce, ...rest } = transaction;
       const id = selected();
-      const client = createClient({ account: owner(from), transport: http(urlOf(id)) });
-      const amounts = { gas, gasPrice, maxFeePerGas, maxPriorityFeePerGas, value };
-      const given = Object.entries(amounts).filter(([, amount]) => amount !== undefined);
-      const parsed = Object.fromEntries(given.map(([name, amount]) => [name, BigInt(amount as Hex)]));
-      const numbered = nonce === undefined ? {} : { nonce: Number(nonce) };
+      const client = createClient({ account: owner(transaction.from ?? undefined), transport: http(urlOf(id)) });
       const chain = { id, name: "", nativeCurrency: { name: "", symbol: "", decimals: 18 }, rpcUrls: { default: { http: [] } } };
-      return sendTransaction(client, { ...rest, ...parsed, ...numbered, chain });
+      return sendTransaction(client, { ...readTransaction(transaction, id), chain });
     },
     wallet_getCapabilities: ([address, ids]) => {
       owner(address);
