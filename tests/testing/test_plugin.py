@@ -48,6 +48,11 @@ def test_a_pause_of_redis_outlives_the_test_that_asked_for_it(wallet: WalletClie
 def test_the_next_test_finds_a_redis_that_answers(wallet: WalletClient, funded_owner: Owner) -> None:
     assert wallet.request("eth_blockNumber") == "0x0"
 
+@pytest.mark.parametrize("_", range(2))
+def test_a_test_may_close_its_client(wallet: WalletClient, funded_owner: Owner, _: int) -> None:
+    with wallet:
+        assert wallet.request("eth_blockNumber") == "0x0"
+
 def test_failing(wallet: WalletClient) -> None:
     with pytest.raises(RpcError):
         wallet.request("wallet_noSuchMethod")
@@ -88,7 +93,7 @@ def test_each_test_gets_a_fresh_state_and_a_failure_shows_the_log(plain: pytest.
     plain.makepyfile(test_suite=SUITE, test_page=blocks(PAGE, "python")[0], test_faults=blocks(FAULTS, "python")[0])
     result = plain.runpytest_subprocess(*PLUGIN, "-rP")
 
-    result.assert_outcomes(passed=16, failed=1, errors=4)
+    result.assert_outcomes(passed=18, failed=1, errors=4)
     key = Account.from_key(sha256(b"session of test_suite.py::test_keys").digest())
     result.stdout.fnmatch_lines([f"KEYS {key.address}"])  # the same in each run
     result.stdout.fnmatch_lines(["*chain 31337 has lost the snapshot of before this test*"])

@@ -41,7 +41,7 @@ def wallet_server() -> Iterator[WalletServer]:
 
 @pytest.fixture(scope="session")
 def _wallet_client(wallet_server: WalletServer) -> Iterator[WalletClient]:
-    """Keep one connection for all tests."""
+    """Keep one connection for what is done before and after each test."""
     from wallet_rpc.client import WalletClient  # noqa: PLC0415  # pytest also loads this module where nobody needs it
 
     with WalletClient(wallet_server.url, api_key=wallet_server.api_key) as client:
@@ -50,9 +50,15 @@ def _wallet_client(wallet_server: WalletServer) -> Iterator[WalletClient]:
 
 @pytest.fixture
 def wallet(wallet_server: WalletServer, _wallet_client: WalletClient) -> Iterator[WalletClient]:
-    """Return a client of the server; after the test, every chain is as it was before, and no fault is left."""
+    """Return a client of the server; after the test, every chain is as it was before, and no fault is left.
+
+    The client is the test's own, so that a test may close it.
+    """
+    from wallet_rpc.client import WalletClient  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+
     snapshots = {chain: _wallet_client.request("evm_snapshot", chain_id=chain) for chain in wallet_server.chain_ids}
-    yield _wallet_client
+    with WalletClient(wallet_server.url, api_key=wallet_server.api_key) as client:
+        yield client
     _end_faults(_wallet_client)
     lost = [
         chain
