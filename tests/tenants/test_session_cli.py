@@ -152,9 +152,10 @@ def test_a_grant_that_is_signed_anew_is_shown_with_all_that_the_owner_signs(
     unused = wallet.grant(ROOT)
     arguments = ("session", "rotate", unused.session_id, "--org", tenant.organization, "--new-key", new_key().address)
     *_, grant, operation = cli.text(*arguments).splitlines()
-    (newest, *_) = wallet.client.rpc("wallet_listSessions", {"account": wallet.account})["sessions"]
+    listed = wallet.client.rpc("wallet_listSessions", {"account": wallet.account})["sessions"]
+    (new_id,) = {each["sessionId"] for each in listed} - {unused.session_id}
     assert grant.startswith("Owner signs: 0x")
-    assert f"(the grant of the new session {newest['sessionId']}: --json)" in grant
+    assert f"(the grant of the new session {new_id}: --json)" in grant
     assert operation.endswith("(the operation: --json)")
 
 
