@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
 import pytest
+import structlog
 from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
@@ -35,6 +37,9 @@ settings.load_profile("unhurried")
 
 # The 5 seconds of httpx2 are too short for a request to a busy machine. It has no public way to change them.
 vars(DEFAULT_TIMEOUT_CONFIG).update(httpx2.Timeout(LONGEST_SECONDS).as_dict())
+
+# Servers in the process of a test write their log beside the output of the commands that it runs.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 # Tests use plain HTTP on the loopback interface. Loading CA certificates for each client took a sixth of their time.
 os.environ.pop("SSL_CERT_FILE", None)

@@ -193,10 +193,10 @@ async def test_a_request_id_that_could_forge_a_log_line_is_replaced(requested_id
 def unlogged() -> Iterator[None]:
     """Restore logging after a test that calls `configure`; pytest replaces stderr between set-up and test."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, kept = list(root.handlers), root.level, structlog.get_config()
     root.handlers = []  # keep pytest's handlers out of the test
     yield
-    structlog.reset_defaults()
+    structlog.configure(**kept)
     log_lines._level = logging.INFO
     root.handlers, root.level = handlers, level
 

@@ -14,7 +14,7 @@ from eth_account.signers.local import LocalAccount
 
 from tests.support.constants import CHAINS, HOUR, LONGEST_SECONDS, SPONSORSHIP
 from tests.support.keys import new_key, sign_digest, sign_request
-from tests.support.rpc_client import Client
+from tests.support.rpc_client import Client, RpcError
 
 Json = dict[str, Any]
 CHAIN_ID = hex(CHAINS[0])
@@ -161,12 +161,19 @@ class Wallet(WalletRequests):
         return found
 
     def wait_until_final(self, call_id: str) -> Json:
-        """Wait until the call is final, and return its status."""
+        """Wait until the call is final, and return its status. A node that was too busy to answer is asked again."""
         deadline = time.monotonic() + LONGEST_SECONDS
-        while (status := self.status(call_id))["status"] < 200:
-            assert time.monotonic() < deadline, status
+        while True:
+            try:
+                status = self.status(call_id)
+            except RpcError as error:
+                if error.data.get("retryable") is not True or time.monotonic() > deadline:
+                    raise
+            else:
+                if status["status"] >= 200:
+                    return status
+                assert time.monotonic() < deadline, status
             time.sleep(0.05)
-        return status
 
     def act(self, grant: Grant | None, *calls: Json, **capabilities: Any) -> Json:
         """Prepare, sign and send calls with the session key, or the owner's (None); return the final status."""
