@@ -19,9 +19,9 @@ DOCUMENTED = {
     400002: {
         *("validation", "invalid_params", "missing", "malformed", "unknown_member"),
         *("rule_malformed", "function_malformed", "time_malformed", "time_zone_unknown", "token_is_native"),
-        *("abi_malformed", "bundle_too_large", "call_on_another_chain", "too_many"),
+        *("abi_malformed", "bundle_too_large", "call_on_another_chain", "too_many", "too_many_values"),
     },
-    400003: {"address_malformed"},
+    400003: {"address_malformed", "zero_address"},
     400004: {"chain_unsupported", "unsupported_chain"},
     400005: {"duplicate_chain", "session_registered"},
     400006: {"grant_undecodable"},
