@@ -50,6 +50,12 @@ async def test_every_path_of_an_operation_works_with_or_without_a_final_slash(pa
     assert (response.status_code, response.json()) == (200, {"wallet": "0x1"})
 
 
+async def test_an_id_may_be_a_line_feed() -> None:
+    dropped = await ask("DELETE", f"{THINGS}/%0A")
+
+    assert (dropped.status_code, dropped.json()) == (200, {"id": "\n"})
+
+
 async def test_the_path_takes_precedence_and_a_route_with_a_body_ignores_the_query() -> None:
     created = await ask("POST", f"{THINGS}?note=query", json={**NEW_THING, "note": "body", "name": "body"})
     dropped = await ask("DELETE", f"{THINGS}/path?id=query")

@@ -6,6 +6,7 @@ The order of checks: credential, rate limit, authorization, organisation of the 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,7 +97,7 @@ class RestApi(Generic[_C]):
     ) -> ASGIApp:
         error_responder = partial(error_formats.rest_error_response, error_format)
         routes = [
-            Route(spelled, self._build_endpoint(error_format, operations[path], origins))
+            _WholeRoute(spelled, self._build_endpoint(error_format, operations[path], origins))
             for path in sorted(operations, key=_literals_first)
             if mount_of(path) == mount
             for spelled in slash_spellings(path)
@@ -200,6 +201,14 @@ def _to_rejection(raised: Exception, name: str) -> HttpRejection:
     if error.field is not None and error.field.startswith(_PARAMS):
         error = error.with_field(error.field.removeprefix(_PARAMS))
     return HttpRejection(error.status, error)
+
+
+class _WholeRoute(Route):
+    """Route of whole paths. The `$` of Starlette's pattern also matches before a line feed, which can be an id."""
+
+    def __init__(self, path: str, endpoint: ASGIApp) -> None:
+        super().__init__(path, endpoint)
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z")
 
 
 class _OperationHandler(Generic[_C]):
