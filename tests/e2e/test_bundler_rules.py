@@ -14,7 +14,7 @@ from tests.e2e.permissions import PLAIN
 from tests.e2e.process import run_wallet_rpc
 from tests.e2e.stacks import Stack
 from tests.e2e.standards import BUDGET, Json
-from tests.golden.scenarios import DEPLOYMENTS
+from tests.golden.published import find_deployments
 from tests.stack.running import real_stack
 from tests.stack.staking import STAKE, stake
 from tests.support.calls import transfer
@@ -40,9 +40,7 @@ GRANTS: dict[str, tuple[tuple[Json, ...], Json]] = {
 def strict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     genesis = load_genesis()
     if request.param == "published":
-        if not DEPLOYMENTS.is_file():
-            pytest.skip("the published deployment records are not on this machine")
-        genesis = {**genesis, **load_deployments(DEPLOYMENTS)}
+        genesis = {**genesis, **load_deployments(find_deployments())}
     folder = tmp_path_factory.mktemp("strict")
     with real_stack(folder, name="strict", genesis=genesis, safe=True) as stack:
         for node in stack.nodes.values():

@@ -11,8 +11,9 @@ import pytest
 from tests.explain.comparison import Tally, compare_pairs, find_disagreement, judge
 from tests.explain.evm import Laboratory
 from tests.explain.generator import Generator
+from tests.golden.published import published_contracts
 from tests.golden.scenario_files import read_families
-from tests.golden.scenarios import DEPLOYMENTS, our_contracts, production_contracts
+from tests.golden.scenarios import our_contracts
 from wallet_rpc.devchain.genesis import Genesis
 
 SCENARIOS = Path(__file__).parents[2] / "specs" / "scenarios"
@@ -44,9 +45,7 @@ def test_the_engine_agrees_with_the_contracts(laboratory: Laboratory) -> None:
 
 
 def test_the_engine_agrees_with_the_published_contracts() -> None:
-    if not DEPLOYMENTS.is_file():
-        pytest.skip("the published contracts are not on this machine")
-    assert_agreement(build_laboratory(production_contracts(DEPLOYMENTS).contracts))
+    assert_agreement(build_laboratory(published_contracts().contracts))
 
 
 def test_a_wrong_decision_is_a_disagreement(laboratory: Laboratory) -> None:

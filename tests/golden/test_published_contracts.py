@@ -16,7 +16,8 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.golden.scenarios import DEPLOYMENTS, our_contracts, production_contracts
+from tests.golden.published import published_contracts
+from tests.golden.scenarios import our_contracts
 from tests.support.keys import address_of, sign_hash
 from wallet_rpc.devchain.chain import Blockchain, ChainConfig
 from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
@@ -104,10 +105,8 @@ def _set_up_account(contracts: Genesis) -> tuple[Address, Blockchain]:
 
 @pytest.fixture(scope="module")
 def twin() -> Twin:
-    if not DEPLOYMENTS.is_file():
-        pytest.skip("the published contracts are not on this machine")
     account, development = _set_up_account(our_contracts().contracts)
-    same, published = _set_up_account(production_contracts(DEPLOYMENTS).contracts)
+    same, published = _set_up_account(published_contracts().contracts)
     assert account == same
     return Twin(account, development, published)
 

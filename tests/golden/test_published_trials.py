@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.permissions import CASES
-from tests.golden.scenarios import DEPLOYMENTS, our_contracts, production_contracts
+from tests.golden.published import published_contracts
+from tests.golden.scenarios import our_contracts
 from wallet_rpc import wire
 from wallet_rpc.devchain.chain import Blockchain, ChainConfig
 from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
@@ -46,9 +47,7 @@ def _open(contracts: Genesis) -> Blockchain:
 def chain(request: pytest.FixtureRequest) -> Blockchain:
     if request.param == "development":
         return _open(our_contracts().contracts)
-    if not DEPLOYMENTS.is_file():
-        pytest.skip("the published contracts are not on this machine")
-    return _open(production_contracts(DEPLOYMENTS).contracts)
+    return _open(published_contracts().contracts)
 
 
 def _try_new(chain: Blockchain, grant: tuple[Permission, ...], changed: dict[bytes, Override]) -> ExecutionResult:

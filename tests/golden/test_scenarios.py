@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden.published import published_contracts
 from tests.golden.revert_names import revert_names
 from tests.golden.scenario_files import Family, read_families, sample_families
-from tests.golden.scenarios import DEPLOYMENTS, Contracts, Replayer, our_contracts, production_contracts, replay_family
+from tests.golden.scenarios import Contracts, Replayer, our_contracts, replay_family
 
 FOLDER = Path(__file__).parents[2] / "specs" / "scenarios"
 SEED = 1126
@@ -27,9 +28,7 @@ def development() -> Contracts:
 
 @pytest.fixture(scope="module")
 def production() -> Contracts:
-    if not DEPLOYMENTS.is_file():
-        pytest.skip("the published contracts are not on this machine")
-    return production_contracts(DEPLOYMENTS)
+    return published_contracts()
 
 
 def failures(contract_set: Contracts, family: Family) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from tests.e2e.server import run_dev_server
-from tests.golden.scenarios import DEPLOYMENTS
+from tests.golden.published import find_deployments
 from tests.operations.module_reads import ALLOWLIST, HALF, NATIVE_LIMIT
 from tests.operations.test_get_session import EVERY_LIMIT, remaining
 from tests.support.calls import transfer
@@ -23,10 +23,8 @@ from wallet_rpc.dev_server import DevOptions
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    if not DEPLOYMENTS.is_file():
-        pytest.skip("the deployment records of the production contracts are not present")
     with (
-        run_dev_server(DevOptions(ephemeral=True, deployments=DEPLOYMENTS)) as url,
+        run_dev_server(DevOptions(ephemeral=True, deployments=find_deployments())) as url,
         httpx2.Client(timeout=30) as http,
     ):
         yield Client(url, http=http)
