@@ -102,7 +102,7 @@ async def test_the_index_agrees_with_the_records(
     redis_url: str, plans: Sequence[Sequence[tuple[str, int]]], seed: int
 ) -> None:
     prefix = f"test-{uuid.uuid4().hex}"
-    seeded = random.Random(seed)  # noqa: S311  # a repeatable schedule, no secret
+    seeded = random.Random(seed)  # noqa: S311  # the same schedule for the same seed; no secret
     are_created = [asyncio.Event() for _ in range(SESSIONS)]
     replicas = [Replica(redis_url, prefix) for _ in range(3)]
     sessions = [pending(number) for number in range(1, SESSIONS + 1)]
@@ -115,7 +115,7 @@ async def test_the_index_agrees_with_the_records(
     async def follow(plan: Sequence[tuple[str, int]]) -> None:
         for step, number in plan:
             if step != "fill":
-                await are_created[number - 1].wait()  # nobody knows its id before
+                await are_created[number - 1].wait()  # its id is not known before
             run: Callable[[Session], Awaitable[None]] = getattr(seeded.choice(replicas), step)
             await run(sessions[number - 1])
             await asyncio.sleep(0)

@@ -32,7 +32,7 @@ def pair(chains: Pair) -> Iterator[Pair]:
 
 def set_random_code(pair: Pair, seed: int) -> dict[str, Any]:
     """Give both chains the same random contracts, and return a call of the first one, without a fee."""
-    random = Random(seed)  # noqa: S311  # repeatable test data, no secret
+    random = Random(seed)  # noqa: S311  # the same code for the same seed; no secret
     codes = {FIRST: random_code(random), SECOND: random_code(random)}
     delegations = {DELEGATED: SECOND, TO_PRECOMPILE: (2).to_bytes(20)}
     codes |= {account: b"\xef\x01\x00" + to for account, to in delegations.items()}

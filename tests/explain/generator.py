@@ -120,7 +120,7 @@ class Generator:
     """Pairs from one seed, with the named addresses of a world."""
 
     def __init__(self, seed: str, addresses: Mapping[str, Address], account: Address) -> None:
-        self._random = random.Random(seed)  # noqa: S311  # test data
+        self._random = random.Random(seed)  # noqa: S311  # the same calls for the same seed; no secret
         self._addresses = addresses
         self._account = account
 

@@ -14,6 +14,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.contract.sample import a_marked_event
+from tests.contract.waiting import until
 from tests.e2e.commanding import Cli
 from tests.e2e.process import Server
 from tests.follow.conftest import Shop
@@ -180,12 +181,13 @@ async def test_an_event_that_is_never_taken_becomes_a_dead_letter(
     await store.webhooks.add(an_endpoint(receiver.url), position="0-0")
     for number in range(2):
         await store.events.append(a_marked_event(f"{number}", data={"number": number}))
+
+    async def is_stored() -> bool:
+        return (await store.webhooks.list())[0].position == receiver.deliveries[-1].id
+
     async with deliver(store):
         await asyncio.to_thread(receiver.wait_for, lambda: len(receiver.deliveries) == 4)
-        async with asyncio.timeout(30):
-            while (await store.webhooks.list())[0].position != receiver.deliveries[-1].id:  # noqa: ASYNC110  # Redis
-                await asyncio.sleep(0.02)
-
+        await until(is_stored)
     assert [each.event["data"]["number"] for each in receiver.deliveries] == [0, 0, 0, 1]
     (dead,) = await store.webhooks.list_dead()
     assert (dead.event_id, dead.attempts, dead.reason) == (receiver.deliveries[0].id, 3, "http_500")
