@@ -86,7 +86,7 @@ def build_authenticator(store: RedisStore, options: AuthOptions, clock: Clock, *
 
 @dataclass(frozen=True, slots=True)
 class _RealTimeLimiter:
-    """A `ports.limits.Limiter` whose time passes also while that of the server stands still."""
+    """A `ports.limits.Limiter` whose time passes also while that of the server does not."""
 
     limiter: Limiter
     clock: Clock

@@ -27,7 +27,7 @@ class ChainConfig:
     timestamp: int | None = None
     """The first block's time in Unix seconds; now when None."""
     is_clock_counted: bool = False
-    """True if the clock goes a second forward with each block, from `timestamp` on, and else stands still."""
+    """True if the clock goes a second forward with each block, from `timestamp` on, and else does not move."""
     number: int = 0
     """The first block's number; the pinned block's on a fork."""
 

@@ -172,7 +172,7 @@ REASONS: Mapping[type[errors.WalletError], Mapping[str, str]] = {
     errors.OutOfTimeRange: {
         "call_expired": "The call was in no block before its end.",
         "out_of_time_range": "The operation is expired, or not valid yet.",
-        "session_expired": "The session's last second is over.",
+        "session_expired": "The session has expired.",
         "session_not_started": "The session is not valid yet.",
     },
     errors.SignatureInvalid: {

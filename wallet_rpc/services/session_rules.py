@@ -1,8 +1,8 @@
 """Enforcement of the rules of sessions: checked when calls are prepared, reserved when they are accepted.
 
-A reservation is made before a call is stored and ends by itself, unless the call's delivery renews it. So a server that
-ends in between leaves nothing reserved. Each delivery finds its reservation or makes it, which also holds calls to
-rules that were set after they were accepted. A call that a bundler may have is counted, whatever the limits.
+A reservation is made before a call is stored and expires automatically, unless the call's delivery renews it. So a
+server that ends in between leaves nothing reserved. Each delivery finds its reservation or makes it, which also holds
+calls to rules that were set after they were accepted. A call that a bundler may have is counted, whatever the limits.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def wallet_server() -> Iterator[WalletServer]:
 
     A fixture of this name in a `conftest.py` replaces it, for a server with other options.
     """
-    from wallet_rpc.testing.server import WalletServer  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+    from wallet_rpc.testing.server import WalletServer  # noqa: PLC0415  # pytest loads this module in every project
 
     with WalletServer() as server:
         yield server
@@ -42,7 +42,7 @@ def wallet_server() -> Iterator[WalletServer]:
 @pytest.fixture(scope="session")
 def _wallet_client(wallet_server: WalletServer) -> Iterator[WalletClient]:
     """Keep one connection for what is done before and after each test."""
-    from wallet_rpc.client import WalletClient  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+    from wallet_rpc.client import WalletClient  # noqa: PLC0415  # pytest loads this module in every project
 
     with WalletClient(wallet_server.url, api_key=wallet_server.api_key) as client:
         yield client
@@ -54,7 +54,7 @@ def wallet(wallet_server: WalletServer, _wallet_client: WalletClient) -> Iterato
 
     The client is the test's own, so that a test may close it.
     """
-    from wallet_rpc.client import WalletClient  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+    from wallet_rpc.client import WalletClient  # noqa: PLC0415  # pytest loads this module in every project
 
     snapshots = {chain: _wallet_client.request("evm_snapshot", chain_id=chain) for chain in wallet_server.chain_ids}
     with WalletClient(wallet_server.url, api_key=wallet_server.api_key) as client:
@@ -78,7 +78,7 @@ def wallet(wallet_server: WalletServer, _wallet_client: WalletClient) -> Iterato
 
 def _end_faults(wallet: WalletClient) -> None:
     """Remove all faults, once a Redis that the test has paused answers again."""
-    from wallet_rpc.client import RpcError  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+    from wallet_rpc.client import RpcError  # noqa: PLC0415  # pytest loads this module in every project
 
     deadline = time.monotonic() + _PAUSE_SECONDS
     while True:
@@ -108,7 +108,7 @@ def session_key(request: pytest.FixtureRequest) -> LocalAccount:
 
 
 def _derive_key(test: pytest.Item, purpose: str) -> LocalAccount:
-    from eth_account import Account  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+    from eth_account import Account  # noqa: PLC0415  # pytest loads this module in every project
 
     key: LocalAccount = Account.from_key(sha256(f"{purpose} of {test.nodeid}".encode()).digest())
     return key
@@ -144,6 +144,6 @@ def _server_of(item: pytest.Item) -> WalletServer | None:
     found = getattr(item, "funcargs", {}).get("wallet_server")
     if found is None:
         return None
-    from wallet_rpc.testing.server import WalletServer  # noqa: PLC0415  # pytest also loads this module where nobody needs it
+    from wallet_rpc.testing.server import WalletServer  # noqa: PLC0415  # pytest loads this module in every project
 
     return found if isinstance(found, WalletServer) else None

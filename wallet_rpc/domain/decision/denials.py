@@ -36,7 +36,7 @@ class Reason(StrEnum):
     GAS = "gas_limit_exceeded"
     """The maximum cost of the gas is more than remains of the limit."""
     EXPIRED = "session_expired"
-    """The session's last second is over."""
+    """The session has expired."""
     NOT_STARTED = "session_not_started"
     """The session is not valid yet."""
 

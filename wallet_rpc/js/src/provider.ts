@@ -150,7 +150,7 @@ export function createTestProvider(options: TestProviderOptions): TestProvider {
       if (urlOf(hexToNumber(chain)) === undefined) fail(5710, `the wallet has no chain ${chain}`);
       const signer = owner(from);
       const work = sendCalls({ from: signer.address, chainId: chain, calls, ...(capabilities && { capabilities }) }, signer);
-      if (id !== undefined) sending.set(id, work); // at once, so that the same id is refused meanwhile
+      if (id !== undefined) sending.set(id, work); // at once, so that the same id is refused until then
       try {
         const called = await work;
         state.change({ bundles: { ...state.read().bundles, [id ?? called]: called } });
