@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 
 class ReadWriteLock:
@@ -21,19 +21,22 @@ class ReadWriteLock:
         self._is_unused = asyncio.Event()
         self._is_unused.set()
 
-    @asynccontextmanager
-    async def share(self) -> AsyncIterator[None]:
+    def share(self) -> AbstractAsyncContextManager[None]:
         """Share the state with others during the block."""
+        return _Share(self)
+
+    async def acquire_shared(self) -> None:
+        """Share the state with others until `release_shared`."""
         while not self._is_open.is_set():
             await self._is_open.wait()
         self._sharing += 1
         self._is_unused.clear()
-        try:
-            yield
-        finally:
-            self._sharing -= 1
-            if self._sharing == 0:
-                self._is_unused.set()
+
+    def release_shared(self) -> None:
+        """End what `acquire_shared` began."""
+        self._sharing -= 1
+        if self._sharing == 0:
+            self._is_unused.set()
 
     async def acquire_alone(self) -> None:
         """Wait until no other task uses the state, and have it alone until `release_alone`."""
@@ -58,3 +61,18 @@ class ReadWriteLock:
             yield
         finally:
             self.release_alone()
+
+
+class _Share(AbstractAsyncContextManager[None]):
+    """Block that shares the state; a generator's block would take several times as long."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: ReadWriteLock) -> None:
+        self._lock = lock
+
+    async def __aenter__(self) -> None:
+        await self._lock.acquire_shared()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release_shared()

@@ -91,6 +91,11 @@ def install_tracer(installed: Tracer) -> Iterator[None]:
             tracer = None
 
 
+def are_calls_watched() -> bool:
+    """Return True if an observer sees the calls to other servers."""
+    return len(_observers) > 0
+
+
 def watch_call(peer: Peer, method: str, script: str = "") -> AbstractContextManager[object]:
     """Return the block of a call to another server."""
     if not _observers:

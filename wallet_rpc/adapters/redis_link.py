@@ -9,32 +9,25 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from copy import copy
 from functools import partial
 from typing import Any, Self, TypeAlias, TypeVar
 
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError
 
 from wallet_rpc.adapters.health import ServerHealth
+from wallet_rpc.adapters.redis_failures import REPEATED_ERRORS, Deadline, require_repeatable
 from wallet_rpc.adapters.redis_master import NOT_SHOWN, ConnectionLimit, ReplicaWait, Script, WriteGuard, is_reading
-from wallet_rpc.adapters.redis_topology import REPEATED_ERRORS, Topology, open_topology
+from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
-from wallet_rpc.time_limits import TimeLimit
 from wallet_rpc.tracing import Peer, watch_call
 
 _T = TypeVar("_T")
+_Request: TypeAlias = Callable[[], Awaitable[_T]]
 StoreObserver: TypeAlias = Callable[[float | None], None]
 """Receives the duration of a request to Redis in seconds, with its repetitions; None for one without a reply."""
 
@@ -143,17 +136,14 @@ class Link:
 
     async def run(self, script: Script, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script atomically on one key, or on several keys of the same tag."""
-        key_list = [keys] if isinstance(keys, str) else list(keys)
+        key_list = (keys,) if isinstance(keys, str) else keys
         rest = len(key_list), *key_list, *arguments
         execute = self._topology.execute
-
-        async def request() -> Any:
-            try:
-                return await execute(key_list[0], "EVALSHA", script.sha, *rest)
-            except NoScriptError:
-                return await execute(key_list[0], "EVAL", script.source, *rest)
-
-        return await (self._ask(request) if script.is_reading else self._change(key_list, request))
+        request = partial(execute, key_list[0], "EVALSHA", script.sha, *rest)
+        unknown = partial(execute, key_list[0], "EVAL", script.source, *rest)
+        if script.is_reading or not self._guards:
+            return await self._ask(request, unknown)
+        return await self._change(key_list, request, unknown)
 
     async def run_durably(self, script: Script, keys: str | Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script, and wait until the configured number of replicas has its writes; with 0 as `run`.
@@ -188,7 +178,9 @@ class Link:
     async def command(self, name: str, key: str, *rest: str | int | bytes) -> Any:
         """Run one command on a key."""
         request = partial(self._topology.execute, key, name, key, *rest)
-        return await (self._ask(request) if is_reading(name) else self._change([key], request))
+        if not self._guards or is_reading(name):
+            return await self._ask(request)
+        return await self._change((key,), request)
 
     async def command_on_masters(self, *parts: str | int) -> list[Any]:
         """Run one command without a key on each master, and return the replies."""
@@ -236,14 +228,21 @@ class Link:
         """Close the connections."""
         await self._topology.close()
 
-    async def _change(self, keys: Sequence[str], request: Callable[[], Awaitable[_T]]) -> _T:
-        """Run a request that changes keys. Raises: as `_ask`."""
-        async with self._guards[-1].prepare_write(keys) if self._guards else nullcontext():
-            return await self._ask(request)
+    async def _change(self, keys: Sequence[str], request: _Request[_T], unknown: _Request[_T] | None = None) -> _T:
+        """Run a request that changes keys, which the guard prepares first. Raises: as `_ask`."""
+        if not self._guards:
+            return await self._ask(request, unknown)
+        guard = self._guards[-1]
+        await guard.begin_write(keys)
+        try:
+            return await self._ask(request, unknown)
+        finally:
+            guard.end_write()
 
-    async def _ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
+    async def _ask(self, request: _Request[_T], unknown: _Request[_T] | None = None) -> _T:
         """Run a Redis request and return its reply; repeat it after a lost connection, until the deadline.
 
+        `unknown` replaces it on a server that does not know the script of the request yet.
         Raises: Unavailable without a reply within the deadline.
         """
         failures = 0
@@ -255,22 +254,20 @@ class Link:
                 while True:
                     try:
                         reply = await request()
-                    except AuthenticationError:
-                        raise
-                    except REPEATED_ERRORS as error:
-                        if isinstance(error.__cause__, AuthenticationError | ResponseError):  # wrapped on a Unix socket
-                            raise error.__cause__ from None
-                        failure = error
-                    except RuntimeError as error:  # uvloop's, for a write of redis-py on a closed connection
-                        if "closed" not in str(error):
+                    except NoScriptError:
+                        if unknown is None:
                             raise
+                        request, unknown = unknown, None
+                    except (*REPEATED_ERRORS, RuntimeError) as error:
+                        require_repeatable(error)
+                        failure = error
+                        failures += 1
+                        await asyncio.sleep(self._backoff.compute(failures))
                     else:
                         self.health.record_answer()
                         if observe is not None:
                             observe(time.perf_counter() - began)
                         return reply
-                    failures += 1
-                    await asyncio.sleep(self._backoff.compute(failures))
         except Unavailable as error:
             if observe is not None:
                 observe(None)
@@ -278,22 +275,11 @@ class Link:
                 raise Unavailable("the Sentinels name no master of the store", part="store") from error
             raise
 
-    @contextmanager
-    def deadline(self, share: float = 1.0) -> Iterator[None]:
-        """Apply one deadline to all requests in the block, at most the rest of the request's time budget.
+    def deadline(self, share: float = 1.0) -> Deadline:
+        """Return one deadline for all requests in a block, at most the rest of the request's time budget.
 
-        Raises: Unavailable when it passes or Redis fails (store_permission: it rejects the user), and at once while
-        Redis is marked down.
+        Raises: Unavailable at once while Redis is marked down; in the block when the deadline passes or Redis fails
+        (store_permission: it rejects the user).
         """
         self.health.require_usable()
-        seconds = require_seconds(share * self._deadline_seconds, part=self.health.part)
-        try:
-            with TimeLimit.after(seconds):
-                yield
-        except (AuthenticationError, NoPermissionError) as error:
-            text = "the store rejects the user or the password of its URL, or the user lacks a permission"
-            raise Unavailable(text, reason="store_permission", part="store") from error
-        except (RedisError, RedisClusterException, OSError) as error:
-            is_of_number = isinstance(error, ResponseError) and "DB index" in str(error)
-            text = "has no database with the number in its URL" if is_of_number else "does not answer"
-            raise Unavailable(f"the store {text}", part="store") from error
+        return Deadline.after(require_seconds(share * self._deadline_seconds, part=self.health.part))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,8 +31,8 @@ _CALL = re.compile(r"redis\.p?call\((?:'([A-Z]+)'|)")
 class RedisNode(Protocol):
     """Connections to one server."""
 
-    async def execute_command(self, *command: str | int) -> Any:
-        """Run one command. Raises: RedisError."""
+    def execute_command(self, *command: str | int) -> Awaitable[Any]:
+        """Run one command. Raises, when it is awaited: RedisError."""
 
 
 def is_reading(command: str) -> bool:
@@ -44,8 +43,11 @@ def is_reading(command: str) -> bool:
 class WriteGuard(Protocol):
     """Guard that prepares changes of keys."""
 
-    def prepare_write(self, keys: Sequence[str]) -> AbstractAsyncContextManager[None]:
-        """Return the context in which the keys may be changed."""
+    async def begin_write(self, keys: Sequence[str]) -> None:
+        """Wait until these keys may be changed, which they may until `end_write`."""
+
+    def end_write(self) -> None:
+        """End what `begin_write` began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,17 @@ class SingleMaster:
         """The number of commands without a reply on the shared connection."""
         return self.server.waiting_commands
 
-    async def execute(self, key: str, *command: str | int | bytes) -> Any:
-        """Run one command on `key`. Raises: RedisError."""
+    def execute(self, key: str, *command: str | int | bytes) -> Awaitable[Any]:
+        """Run one command on `key`. Raises, when it is awaited: RedisError."""
+        if self.sentinel is None:
+            return self.server.execute_command(*command)
+        return self._execute_on_master(*command)
+
+    async def _execute_on_master(self, *command: str | int | bytes) -> Any:
         try:
             return await self.server.execute_command(*command)
         except ResponseError as error:  # a script's error contains that of its command
-            if self.sentinel is None or not (isinstance(error, ReadOnlyError) or "READONLY" in str(error)):
+            if not (isinstance(error, ReadOnlyError) or "READONLY" in str(error)):
                 raise
             self.server.close()  # this server was the master
             raise RedisConnectionError("the previous master is now a replica") from error

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import hiredis
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection
 
-from wallet_rpc.tracing import Peer, watch_call
+from wallet_rpc.tracing import Peer, are_calls_watched, watch_call
+
+Decoder: TypeAlias = Callable[..., Any]
+"""Decodes a reply."""
 
 _RUN_SCRIPT = "EVALSHA"
 _CLOSED = "Redis closed the connection, or was silent for too long"
@@ -28,7 +31,7 @@ class PipelinedServer:
     def __init__(
         self,
         connection: Callable[[], AbstractConnection],
-        decoders: Mapping[Any, Callable[..., Any]],
+        decoders: Mapping[Any, Decoder],
         *,
         silence_seconds: float,
     ) -> None:
@@ -42,28 +45,27 @@ class PipelinedServer:
         self._current: _PipelinedConnection | None = None
         self._opening = asyncio.Lock()
 
-    async def execute_command(self, *command: str | int | bytes) -> Any:
-        """Run one command and return its reply.
+    def execute_command(self, *command: str | int | bytes) -> Awaitable[Any]:
+        """Send one command, and return its future reply.
 
-        Raises: the error reply; ConnectionError without a reply, when the command may have been executed.
+        Raises, when it is awaited: the error reply; ConnectionError without a reply, when the command may have been
+        executed.
         """
         connection = self._current
-        if connection is None or not connection.is_usable:
-            connection = await self._open()
+        if connection is None or not connection.is_usable or are_calls_watched():
+            return self._execute_watched(command)
+        return connection.send(command, self._decoders.get(command[0]))
+
+    async def _execute_watched(self, command: Sequence[str | int | bytes]) -> Any:
+        connection = await self._open()
         script = command[1] if command[0] == _RUN_SCRIPT else ""
         with watch_call(connection.peer, str(command[0]), str(script)):
-            reply = await connection.send(command)
-            if isinstance(reply, Exception):
-                raise reply
-        decode = self._decoders.get(command[0])
-        return reply if decode is None else decode(reply)
+            return await connection.send(command, self._decoders.get(command[0]))
 
     async def execute_asking(self, *command: str | int | bytes) -> Any:
         """Run one command on a key of a slot that is being moved to this server. Raises: as `execute_command`."""
         connection = await self._open()
         _, reply = await asyncio.gather(connection.send(("ASKING",)), connection.send(command))
-        if isinstance(reply, Exception):
-            raise reply
         return reply
 
     @property
@@ -97,7 +99,7 @@ class _PipelinedConnection(asyncio.Protocol):
         """Loop time of the last reply, or of the first command after it if none waited then."""
         self._alarm: asyncio.TimerHandle | None = None
         self._unsent: list[bytes] = []
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Any], Decoder | None]] = deque()
 
     @property
     def is_usable(self) -> bool:
@@ -109,11 +111,11 @@ class _PipelinedConnection(asyncio.Protocol):
         """The number of commands without a reply."""
         return len(self._waiting)
 
-    def send(self, command: tuple[str | int | bytes, ...]) -> asyncio.Future[Any]:
-        """Send a command at the end of this tick, after those that were sent before.
+    def send(self, command: Sequence[str | int | bytes], decode: Decoder | None = None) -> asyncio.Future[Any]:
+        """Send a command at the end of this tick, after those that were sent before; return its future reply.
 
-        The result is the reply, also an error reply. The exception is ConnectionError: Redis may have executed the
-        command. A cancelled command's reply is dropped.
+        The exception is the error reply, or ConnectionError: Redis may have executed the command. A cancelled
+        command's reply is dropped.
         """
         if not self._unsent:
             self._loop.call_soon(self._write)
@@ -121,12 +123,12 @@ class _PipelinedConnection(asyncio.Protocol):
             self._silent_since = self._loop.time()
             if self._alarm is None:
                 self._alarm = self._loop.call_later(self._silence_seconds, self._check_silence)
-        first, *rest = command
-        if isinstance(first, str) and " " in first:  # a subcommand
-            command = (*first.split(" "), *rest)
+        name = command[0]
+        if isinstance(name, str) and " " in name:  # a subcommand
+            command = (*name.split(" "), *command[1:])
         self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub is for one part
         reply = self._loop.create_future()
-        self._waiting.append(reply)
+        self._waiting.append((reply, decode))
         return reply
 
     def _write(self) -> None:
@@ -148,16 +150,16 @@ class _PipelinedConnection(asyncio.Protocol):
         self._replies.feed(data)
         try:
             while (reply := self._replies.gets()) is not False:
-                future = self._waiting.popleft()
+                future, decode = self._waiting.popleft()
                 if not future.done():
-                    future.set_result(reply)
+                    _complete(future, reply, decode)
         except (exceptions.InvalidResponse, IndexError):  # not a reply, or to no command
             self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the commands without a reply."""
         while self._waiting:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_exception(exceptions.ConnectionError(_CLOSED))
         if self._alarm is not None:
@@ -166,6 +168,17 @@ class _PipelinedConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection at once."""
         self._transport.abort()
+
+
+def _complete(future: asyncio.Future[Any], reply: Any, decode: Decoder | None) -> None:
+    """Set the result of a command's future, or its exception for an error reply or one that is not as expected."""
+    if isinstance(reply, Exception):
+        future.set_exception(reply)
+        return
+    try:
+        future.set_result(reply if decode is None else decode(reply))
+    except Exception as error:  # of redis-py's callback; the other commands of this connection go on
+        future.set_exception(error)
 
 
 def _peer_of(writer: asyncio.StreamWriter) -> Peer:

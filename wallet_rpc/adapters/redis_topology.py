@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from redis import exceptions
 from redis.asyncio import ConnectionPool, Redis, Sentinel
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
@@ -25,17 +24,6 @@ _SENTINEL_SHARE = 0.25
 
 _SILENCE_SHARE = 0.75
 """Share of the deadline in which Redis must reply; then the connection is closed, and the next one finds the master."""
-
-
-REPEATED_ERRORS = (
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.AskError,
-    exceptions.ClusterDownError,
-    exceptions.TryAgainError,
-    exceptions.RedisClusterException,
-)
-"""Errors of a lost connection, a failover or a moved slot; the repeated command finds the new master."""
 
 
 class _Sentinels(Sentinel):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from wallet_rpc.adapters import undo_scripts
 from wallet_rpc.adapters.redis_events import EventSchedule
@@ -144,14 +143,20 @@ class UndoLog:
         found: bytes | None = await self._link.command("GET", self._base(chain_id) + "request")
         return found
 
-    @asynccontextmanager
-    async def prepare_write(self, keys: Sequence[str]) -> AsyncIterator[None]:
-        """Save the values of these keys where a snapshot needs them, and hold back snapshots during the block."""
-        async with self._writes.share():
+    async def begin_write(self, keys: Sequence[str]) -> None:
+        """Save the values of these keys where a snapshot needs them, and hold back snapshots until `end_write`."""
+        await self._writes.acquire_shared()
+        try:
             for chain_id, numbers in self._snapshots.items():
                 if numbers:
                     await self._save_new(chain_id, numbers[-1], keys)
-            yield
+        except BaseException:
+            self.end_write()
+            raise
+
+    def end_write(self) -> None:
+        """End what `begin_write` began."""
+        self._writes.release_shared()
 
     async def _save_new(self, chain_id: int, number: int, keys: Sequence[str]) -> None:
         saved = self._saved[chain_id]
