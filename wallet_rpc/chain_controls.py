@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias, TypeVar
 
 from wallet_rpc.adapters.redis_undo import UndoLog
@@ -19,7 +19,7 @@ from wallet_rpc.devchain.supervisor import ChainSupervisor
 from wallet_rpc.edge.envelope import ResponseObject
 from wallet_rpc.errors import InvalidParams, InvalidRequest
 from wallet_rpc.primitives import Data, parse_quantity
-from wallet_rpc.read_write_lock import ReadWriteLock
+from wallet_rpc.read_write_lock import ReadWriteLock, Shared
 from wallet_rpc.time_budget import unlimited_context
 
 _T = TypeVar("_T")
@@ -50,13 +50,14 @@ class StateTurns:
         self.background: set[asyncio.Task[Any]] = set()
         """Tasks that outlive their request."""
 
-    @asynccontextmanager
-    async def share(self) -> AsyncIterator[None]:
+    def share(self) -> AbstractAsyncContextManager[None]:
         """Use the state during the block. Raises: Unavailable while an interrupted change cannot be finished."""
+        return Shared(self._begin, self._lock.release_shared)
+
+    async def _begin(self) -> None:
         if self._interrupted:
             await self.run_alone(self._finish)
-        async with self._lock.share():
-            yield
+        await self._lock.acquire_shared()
 
     async def run_alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Run work while nothing else uses the state; once begun, it ends also if the caller is cancelled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 
@@ -23,14 +23,15 @@ class ReadWriteLock:
 
     def share(self) -> AbstractAsyncContextManager[None]:
         """Share the state with others during the block."""
-        return _Share(self)
+        return Shared(self.acquire_shared, self.release_shared)
 
     async def acquire_shared(self) -> None:
         """Share the state with others until `release_shared`."""
         while not self._is_open.is_set():
             await self._is_open.wait()
+        if self._sharing == 0:
+            self._is_unused.clear()
         self._sharing += 1
-        self._is_unused.clear()
 
     def release_shared(self) -> None:
         """End what `acquire_shared` began."""
@@ -63,16 +64,17 @@ class ReadWriteLock:
             self.release_alone()
 
 
-class _Share(AbstractAsyncContextManager[None]):
-    """Block that shares the state; a generator's block would take several times as long."""
+class Shared(AbstractAsyncContextManager[None]):
+    """Block between two functions; the block of a generator would take several times as long."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("_begin", "_end")
 
-    def __init__(self, lock: ReadWriteLock) -> None:
-        self._lock = lock
+    def __init__(self, begin: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:
+        self._begin = begin
+        self._end = end
 
     async def __aenter__(self) -> None:
-        await self._lock.acquire_shared()
+        await self._begin()
 
     async def __aexit__(self, *_: object) -> None:
-        self._lock.release_shared()
+        self._end()

@@ -34,7 +34,7 @@ from wallet_rpc.edge.http import CHAIN_PATH, HttpApp, build_app, wallet_handlers
 from wallet_rpc.edge.interception import intercept_requests
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.edge.openrpc import Document
-from wallet_rpc.edge.request_context import LOCAL_CALLER, current_context
+from wallet_rpc.edge.request_context import LOCAL_CALLER, current_caller, current_context
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.embedded_chains import MAX_CHAIN_BODY_BYTES, EmbeddedChains
 from wallet_rpc.errors import InvalidRequest
@@ -213,9 +213,12 @@ def _list_states(store: RedisStore, chain_clients: Sequence[ChainClients]) -> Ca
 def _request_recorder(build_context: Callable[[], Ports], embedded: EmbeddedChains | None) -> RequestRecorder:
     """Build the recorder of state-changing requests: write methods in `serve`, all but known reads in `dev`."""
 
+    writes = NODE_WRITES | BUNDLER_WRITES
+    reads = None if embedded is None else NODE_READS | BUNDLER_READS | embedded.reads
+
     async def record(chain_id: int, request: Mapping[str, Any]) -> None:
-        method, reads = request["method"], None if embedded is None else NODE_READS | BUNDLER_READS | embedded.reads
-        if method in NODE_WRITES | BUNDLER_WRITES if reads is None else method not in reads:
+        is_change = request["method"] in writes if reads is None else request["method"] not in reads
+        if is_change and not current_caller().is_anonymous:  # anonymous callers have no log
             await log_chain_request(build_context(), chain_id, request)
 
     return record

@@ -43,16 +43,21 @@ def remaining_seconds(longest: float) -> float:
     return longest if ends_at is None else max(0.0, min(longest, ends_at - asyncio.get_running_loop().time()))
 
 
-def require_seconds(longest: float, *, part: str, reserve: float = 0.0) -> float:
-    """Return the time for a request to the dependency `part`: `longest`, or the rest of the budget before `reserve`.
+def require_time(longest: float, *, part: str, reserve: float = 0.0) -> float:
+    """Return the loop time until which a request to the dependency `part` may last.
 
+    That is `longest` seconds from now, or `reserve` seconds before the end of the budget if that comes first.
     Raises: Unavailable (deadline) when no time is left.
     """
-    seconds = min(longest, remaining_seconds(longest + reserve) - reserve)
-    if seconds <= 0:
-        text = f"the {part} got no request: other dependencies took the {BUDGET_SECONDS:g} s of this request"
-        raise Unavailable(text, reason=BUDGET_USED, part=part)
-    return seconds
+    now = asyncio.get_running_loop().time()
+    until = now + longest
+    ends_at = _ends_at.get()
+    if ends_at is not None and ends_at - reserve < until:
+        until = ends_at - reserve
+        if until <= now:
+            text = f"the {part} got no request: other dependencies took the {BUDGET_SECONDS:g} s of this request"
+            raise Unavailable(text, reason=BUDGET_USED, part=part)
+    return until
 
 
 def unlimited_context() -> Context:

@@ -35,14 +35,17 @@ class TimeLimit:
         if self._task is None:
             raise RuntimeError("a time limit needs a task to cancel")
         self._cancellations = self._task.cancelling()
-        self._limits = _limits_of(loop)
-        self._limits.add(self)
+        limits = _of_thread.limits
+        if limits is None or limits.loop is not loop:
+            limits = _of_thread.limits = _LoopLimits(loop)
+        self._limits = limits
+        limits.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._limits.remove(self)
+        self._limits.running.discard(self)
         task, self._task = self._task, None
         is_last = self.has_expired and task is not None and task.uncancel() <= self._cancellations
         if is_last and kind is not None and issubclass(kind, asyncio.CancelledError):
@@ -64,21 +67,18 @@ class TimeLimit:
 class _LoopLimits:
     """The time limits of one event loop; its timer runs until the earliest of them, or of earlier ones."""
 
-    __slots__ = ("_running", "_timer", "_timer_ends_at", "loop")
+    __slots__ = ("_timer", "_timer_ends_at", "loop", "running")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._running: set[TimeLimit] = set()
+        self.running: set[TimeLimit] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ends_at = float("inf")
 
     def add(self, limit: TimeLimit) -> None:
-        self._running.add(limit)
+        self.running.add(limit)
         if limit.until is not None and limit.until < self._timer_ends_at:
             self._start_timer(limit.until)
-
-    def remove(self, limit: TimeLimit) -> None:
-        self._running.discard(limit)
 
     def _start_timer(self, until: float) -> None:
         if self._timer is not None:
@@ -90,7 +90,7 @@ class _LoopLimits:
         now = self.loop.time()
         self._timer = None
         self._timer_ends_at = float("inf")
-        pending = [limit for limit in self._running if limit.until is not None and not limit.has_expired]
+        pending = [limit for limit in self.running if limit.until is not None and not limit.has_expired]
         for limit in pending:
             if limit.until is not None and limit.until <= now:
                 limit.expire()
@@ -106,10 +106,3 @@ class _ThreadLimits(threading.local):
 
 
 _of_thread = _ThreadLimits()
-
-
-def _limits_of(loop: asyncio.AbstractEventLoop) -> _LoopLimits:
-    limits = _of_thread.limits
-    if limits is None or limits.loop is not loop:
-        limits = _of_thread.limits = _LoopLimits(loop)
-    return limits

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
+
+from pydantic_core import to_json
 
 from wallet_rpc import tracing
 from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark, ServerHealth
@@ -22,7 +23,7 @@ from wallet_rpc.adapters.http_post import PostClient, PostFailed
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
-from wallet_rpc.time_budget import BUDGET_USED, STORE_SECONDS, require_seconds
+from wallet_rpc.time_budget import BUDGET_USED, STORE_SECONDS, require_time
 from wallet_rpc.time_limits import TimeLimit
 from wallet_rpc.wire import decode, parse_json
 
@@ -40,7 +41,6 @@ class ErrorObject:
 
 ErrorMapper: TypeAlias = Callable[[ErrorObject], WalletError]
 """Function from an upstream's error object to the error that the caller gets."""
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 _BATCH_TICKS = 4
 """Event-loop ticks for which a read waits for others: the reads of nested `gather` calls start on different ticks."""
 _Work: TypeAlias = Callable[[], Awaitable[Any]]
@@ -153,9 +153,9 @@ class JsonRpcClient:
     ) -> Any:
         """Await work within its deadline, and map its errors to those of the caller."""
         self.health.require_usable()
-        allowed = require_seconds(seconds, part=self.part, reserve=STORE_SECONDS)
+        until = require_time(seconds, part=self.part, reserve=STORE_SECONDS)
         try:
-            with TimeLimit.after(allowed):
+            with TimeLimit(until):
                 return await work()
         except _RpcError as failure:
             raise (self._unavailable_error if map_error is None else map_error)(failure.error) from None
@@ -244,7 +244,7 @@ class JsonRpcClient:
 
     async def _post(self, body: Any) -> Any:
         """Send one POST and return the response as parsed JSON."""
-        content = _encode(body).encode()
+        content = to_json(body)
         try:
             response = await self._http.post(
                 self.url, content, connect_seconds=self._connect_seconds, max_bytes=self._limits.answer_bytes

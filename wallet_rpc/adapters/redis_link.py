@@ -23,7 +23,7 @@ from wallet_rpc.adapters.redis_failures import REPEATED_ERRORS, Deadline, requir
 from wallet_rpc.adapters.redis_master import NOT_SHOWN, ConnectionLimit, ReplicaWait, Script, WriteGuard, is_reading
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.time_budget import require_seconds
+from wallet_rpc.time_budget import require_time
 from wallet_rpc.tracing import Peer, watch_call
 
 _T = TypeVar("_T")
@@ -282,4 +282,4 @@ class Link:
         (store_permission: it rejects the user).
         """
         self.health.require_usable()
-        return Deadline.after(require_seconds(share * self._deadline_seconds, part=self.health.part))
+        return Deadline(require_time(share * self._deadline_seconds, part=self.health.part))

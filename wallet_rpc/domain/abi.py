@@ -7,7 +7,6 @@ test compares its bytes with those of eth-abi. All integers are big-endian. Sour
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 from eth_hash.auto import keccak as _keccak
 
@@ -152,11 +151,19 @@ def blob(value: bytes) -> Dynamic:
 
 def sequence(*parts: bytes) -> bytes:
     """Encode the fields of a tuple or the arguments of a call: heads, then the tails of the `Dynamic` ones."""
-    tails = [part for part in parts if isinstance(part, Dynamic)]
-    size = sum(32 if isinstance(part, Dynamic) else len(part) for part in parts)
-    offsets = accumulate((len(tail) for tail in tails), initial=size)
-    heads = (next(offsets).to_bytes(32, "big") if isinstance(part, Dynamic) else part for part in parts)
-    return b"".join((*heads, *tails))
+    offset = 0
+    for part in parts:
+        offset += 32 if isinstance(part, Dynamic) else len(part)
+    heads: list[bytes] = []
+    tails: list[bytes] = []
+    for part in parts:
+        if isinstance(part, Dynamic):
+            heads.append(offset.to_bytes(32, "big"))
+            tails.append(part)
+            offset += len(part)
+        else:
+            heads.append(part)
+    return b"".join(heads + tails)
 
 
 def array(items: Iterable[bytes]) -> Dynamic:

@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.primitives import UnixSeconds
-from wallet_rpc.wire import encode, shape
+from wallet_rpc.wire import dump_json, parse_json, shape
 
 
 class EventKind(StrEnum):
@@ -144,15 +144,13 @@ def next_line(head: LogHead, event: AuditEvent) -> tuple[LogHead, str]:
     """
     unhashed = AuditEntry(number=head.count, event=event, previous=head.hash, hash="")
     try:
-        encoded = encode(AuditEntry, unhashed)
-        encoded["hash"] = _hash(encoded)
-        line = canonical_json(encoded)
-        is_unchanged = from_json(line)["event"]["facts"] == event.facts
+        entry = parse_json(dump_json(AuditEntry, unhashed))
+        if entry["event"]["facts"] != event.facts:
+            raise _facts_error()
+        entry["hash"] = _hash(entry)
+        return LogHead(head.count + 1, entry["hash"]), canonical_json(entry)
     except ValueError as error:
         raise _facts_error() from error
-    if not is_unchanged:
-        raise _facts_error()
-    return LogHead(head.count + 1, encoded["hash"]), line
 
 
 def _facts_error() -> ValueError:

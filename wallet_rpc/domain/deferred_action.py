@@ -12,6 +12,7 @@ typed data's form.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +31,14 @@ from wallet_rpc.primitives import Address, Data, Hash32, preview
 
 DEFERRED_ACTION_TYPE = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
 """The EIP-712 type hash."""
-_FIELDS = (
-    {"name": "nonce", "type": "uint256"},
-    {"name": "deadline", "type": "uint48"},
-    {"name": "call", "type": "bytes"},
-)
+TYPES: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "DeferredAction": (
+        {"name": "nonce", "type": "uint256"},
+        {"name": "deadline", "type": "uint48"},
+        {"name": "call", "type": "bytes"},
+    )
+}
+"""The struct types of the typed data."""
 _BEFORE_OPERATION = 33
 """Size of flag and nonce, in bytes. A user operation's signature omits them, as the operation has its own nonce."""
 _FIXED = 27
@@ -70,7 +74,7 @@ class DeferredAction:
         """Build the JSON for `eth_signTypedData_v4`: a minimal hex nonce, decimal deadline and chain id (seed 001)."""
         return {
             "domain": {"chainId": chain_id, "verifyingContract": account.hex0x()},
-            "types": {"DeferredAction": [dict(field) for field in _FIELDS]},
+            "types": {name: [dict(field) for field in members] for name, members in TYPES.items()},
             "primaryType": "DeferredAction",
             "message": {"nonce": hex(self.nonce), "deadline": self.deadline, "call": self.call.hex0x()},
         }

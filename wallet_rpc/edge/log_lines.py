@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TextIO
 
 import structlog
@@ -143,8 +143,14 @@ def _add_facts(_logger: Any, level: str, event: EventDict) -> EventDict:
     if tracing.tracer is not None and (trace_id := tracing.tracer.trace_id()):
         event["trace_id"] = trace_id
     event["level"] = level
-    event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_format_second(seconds)}.{microseconds:06}Z"
     return event
+
+
+@lru_cache(maxsize=1)
+def _format_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 _add_exception = structlog.processors.ExceptionRenderer(lambda raised: format_traceback(raised[1]))

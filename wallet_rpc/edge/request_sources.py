@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from wallet_rpc.edge.guard import HttpRejection
 from wallet_rpc.edge.header_fields import HeaderFields
@@ -23,6 +24,8 @@ LOCAL_ORIGIN = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?"
 """The origins of pages on this machine, on any port, as front-end tools serve them."""
 ANY = "*"
 
+_REMEMBERED = 64
+"""The number of results that are remembered: clients send the same fields with each request."""
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+?)\.?(?::[0-9]{1,5})?", re.ASCII)
 _UNCHECKED = frozenset({HEALTH_PATH, READY_PATH})
 """Paths that load balancers request under any host name; they reveal and change nothing."""
@@ -81,8 +84,8 @@ class Sources:
 
     def _host_error(self, fields: HeaderFields) -> Forbidden | None:
         hosts = fields.values_of(b"host")
-        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if match is not None and (match[1].lower() in LOCAL_HOSTS or match[1].lower() in self.hosts):
+        name = _host_name(hosts[0]) if len(hosts) == 1 else None
+        if name is not None and (name in LOCAL_HOSTS or name in self.hosts):
             return None
         received = preview(hosts[0]) if len(hosts) == 1 else f"{len(hosts)} fields"
         text = f"host: expected localhost, 127.0.0.1, [::1] or one of WALLET_RPC_ALLOWED_HOSTS, got {received}"
@@ -99,11 +102,25 @@ class Sources:
         return Forbidden(text, reason="origin_not_allowed")
 
     def _forwarding_error(self, fields: HeaderFields) -> Forbidden | None:
-        found = None if self.accepts_forwarded else _FORWARDING.search(fields.names)
+        found = None if self.accepts_forwarded else _find_forwarding_field(fields.names)
         if found is None:
             return None
-        text = f"{found[0]}: expected no proxy in front of an open server; set WALLET_RPC_OPEN=no to run behind a proxy"
+        text = f"{found}: expected no proxy in front of an open server; set WALLET_RPC_OPEN=no to run behind a proxy"
         return Forbidden(text, reason="forwarded_request")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _host_name(text: str) -> str | None:
+    """Return the host name of a `Host` field, in lower case; None for a malformed one."""
+    match = _HOST.fullmatch(text)
+    return None if match is None else match[1].lower()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _find_forwarding_field(names: str) -> str | None:
+    """Return the name of a field that a proxy added, of these names."""
+    found = _FORWARDING.search(names)
+    return None if found is None else found[0]
 
 
 def is_own_origin(origin: str, fields: HeaderFields) -> bool:

@@ -91,8 +91,6 @@ async def create_rules(
 
     They are deleted at `unsigned_until`, unless the owner's signature is presented before.
     """
-    if not rules:
-        return
     reference = _refer_to(session)
     await asyncio.gather(
         _write(ports, reference, rules, by_owner=False, deadline=session.deadline, unsigned_until=unsigned_until),

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.domain.deferred_action import TYPES as DEFERRED_ACTION_TYPES
 from wallet_rpc.domain.event import Event, EventType
 from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.domain.guard import check_and_compile, check_grant
@@ -61,6 +62,10 @@ class TypedDataField:
     """Solidity type of the member, or the name of another struct type."""
 
 
+_TYPES = {name: tuple(TypedDataField(**field) for field in members) for name, members in DEFERRED_ACTION_TYPES.items()}
+"""The struct types of every grant."""
+
+
 @shape
 class TypedDataDomain:
     """The EIP-712 domain, which binds the signature to the chain and the account."""
@@ -101,11 +106,10 @@ class SignTypedData:
         """Request the signature of the deferred action that installs the session."""
         action = session.action
         parts = action.typed_data(account=session.account, chain_id=session.chain_id)
-        fields = {name: tuple(TypedDataField(**field) for field in members) for name, members in parts["types"].items()}
         return cls(
             data=GrantTypedData(
                 domain=TypedDataDomain(chain_id=session.chain_id, verifying_contract=session.account),
-                types=fields,
+                types=_TYPES,
                 primary_type=parts["primaryType"],
                 message=parts["message"],
             ),
@@ -155,13 +159,15 @@ async def create_unsigned_session(ports: Ports, new: NewSession) -> CreatedGrant
         raise
     session = _build_session(unsigned, found)
     facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
-    await asyncio.gather(
+    steps = [
         index_session(ports, session, forget_at=unsigned.forget_at, tags=new.tags),
         record_creation(ports, session, forget_at=_choose_end(ports, unsigned)),
         log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x()),
-        create_rules(ports, session, new.rules, unsigned_until=unsigned.forget_at),
         publish(ports, _describe_creation(unsigned)),  # a caller without an answer knows of no session
-    )
+    ]
+    if new.rules:
+        steps.append(create_rules(ports, session, new.rules, unsigned_until=unsigned.forget_at))
+    await asyncio.gather(*steps)
     return CreatedGrant(session=session, warnings=warnings if new.wants_warnings else None)
 
 

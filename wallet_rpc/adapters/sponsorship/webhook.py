@@ -17,7 +17,7 @@ from wallet_rpc.adapters.http_post import PostClient, PostFailed
 from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, PolicyDenialReason, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.time_budget import STORE_SECONDS, require_seconds
+from wallet_rpc.time_budget import STORE_SECONDS, require_time
 from wallet_rpc.wire import encode, parse_json
 
 _MAX_RESPONSE_BYTES = 64 << 10
@@ -43,9 +43,9 @@ async def request_approval(
     }
     if context.get("webhookData") is not None:
         body["webhookData"] = context["webhookData"]
-    seconds = require_seconds(policy.webhook.timeout_seconds, part="webhook", reserve=STORE_SECONDS)
+    until = require_time(policy.webhook.timeout_seconds, part="webhook", reserve=STORE_SECONDS)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(until):
             answer = await _post(http, policy.webhook, json.dumps(body).encode())
     except (_NoAnswerError, PostFailed, TimeoutError):
         return PolicyDenial(
