@@ -49,6 +49,7 @@ class NodeChain:
 
     def __init__(self, client: Rpc) -> None:
         self._client = client
+        self._stand_in_calls: dict[tuple[Address, bytes], asyncio.Task[bytes]] = {}
 
     async def verify(self, chain_id: ChainId) -> None:
         """Check that the node serves the chain. Raises: Unavailable when it serves another."""
@@ -82,6 +83,20 @@ class NodeChain:
 
     async def call_itself(self, account: Address, data: bytes, *, override: Mapping[str, Any] | None = None) -> bytes:
         """Return the data of a call of an account to itself. Raises: ExecutionReverted with the raw revert data."""
+        return await self._call_itself(account, data, override)
+
+    async def call_stand_in(self, stand_in: Address, data: bytes, override: Mapping[str, Any]) -> bytes:
+        """Return the data of a call as `call_itself` makes it; equal calls in flight at once are sent once."""
+        call = stand_in, data
+        task = self._stand_in_calls.get(call)
+        if task is None:
+            task = asyncio.create_task(self._call_itself(stand_in, data, override))
+            self._stand_in_calls[call] = task
+            task.add_done_callback(lambda _: self._stand_in_calls.pop(call))
+            task.add_done_callback(_mark_retrieved)
+        return await asyncio.shield(task)
+
+    async def _call_itself(self, account: Address, data: bytes, override: Mapping[str, Any] | None) -> bytes:
         call = {"from": account.hex0x(), "to": account.hex0x(), "data": Data(data).hex0x()}
         overrides = [] if override is None else [{account.hex0x(): override}]
         answer = await self._client.read("eth_call", [call, _LATEST, *overrides], map_error=_map_call_error)
@@ -139,6 +154,12 @@ class NodeChain:
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
         return self._client.decode_result(kind, await self._client.read(method, params))
+
+
+def _mark_retrieved(task: asyncio.Task[bytes]) -> None:
+    """Retrieve the exception of a task, since those that wait for it may all have been cancelled."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _format_block(block: int | None) -> str:

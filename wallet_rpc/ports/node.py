@@ -105,6 +105,12 @@ class Node(Protocol):
         `override` replaces parts of the account during the call, in the JSON form of geth's state overrides.
         """
 
+    async def call_stand_in(self, stand_in: Address, data: bytes, override: Mapping[str, Any]) -> bytes:
+        """Run a call of an address to itself, which has code by the override only. Raises: as `call`.
+
+        The stand-in has no state. So the outcome is that of an equal call that began a moment ago, and may be shared.
+        """
+
     async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
         """Read the full 256-bit nonce from EntryPoint v0.7 `getNonce(account, key)`."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_BYTECODE
 from wallet_rpc.domain.installation_trial import (
@@ -49,7 +49,7 @@ async def try_on_new_account(
 ) -> TrialOutcome:
     """Try a grant on an account that is not deployed yet: on a stand-in, with a new account's code."""
     data = encode_stand_in_trial(permissions, has_expiry=has_expiry)
-    outcome = await _run(chain, STAND_IN, data, override=STAND_IN_OVERRIDE)
+    outcome = await _read_outcome(chain.node.call_stand_in(STAND_IN, data, STAND_IN_OVERRIDE))
     if outcome is not None:
         return outcome
     try:
@@ -61,15 +61,13 @@ async def try_on_new_account(
 
 async def try_on_account(chain: ChainPorts, account: Address, install: ValidationInstall) -> TrialOutcome:
     """Try a grant on an account with code, or with a delegation: on its own code and state."""
-    return await _run(chain, account, encode_trial(account, install)) or NO_OUTCOME
+    return await _read_outcome(chain.node.call_itself(account, encode_trial(account, install))) or NO_OUTCOME
 
 
-async def _run(
-    chain: ChainPorts, account: Address, data: Data, *, override: Mapping[str, Any] | None = None
-) -> TrialOutcome | None:
-    """Run a trial; None if no account answered it, as from a node that ignores state overrides."""
+async def _read_outcome(trial: Awaitable[bytes]) -> TrialOutcome | None:
+    """Return the outcome of a trial; None if no account answered it, as from a node that ignores state overrides."""
     try:
-        return TrialOutcome(obstacle=find_obstacle(await chain.node.call_itself(account, data, override=override)))
+        return TrialOutcome(obstacle=find_obstacle(await trial))
     except ExecutionReverted as error:
         return TrialOutcome(obstacle=explain_revert(Data() if error.revert is None else error.revert))
     except UnreadableAnswer:
