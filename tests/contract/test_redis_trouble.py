@@ -9,8 +9,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.contract.sample import (
     ACCOUNT,
@@ -28,6 +31,7 @@ from tests.contract.unsigned import reserve_entity
 from tests.contract.waiting import is_answered, until
 from tests.support.api_keys import caller_of
 from wallet_rpc.adapters import redis_store
+from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.session_group import SessionFilter
@@ -215,3 +219,26 @@ async def test_no_connection_is_lost_when_calls_are_cancelled(own: RedisServer) 
                 task.cancel()
             await asyncio.wait(tasks)
         await store.check_writable()
+
+
+async def test_a_request_whose_cancellation_becomes_a_lost_connection_is_not_repeated() -> None:
+    """redis-py does this to a cancellation that reaches it while it closes a connection."""
+    attempts = 0
+
+    async def read_mode() -> str:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise RedisConnectionError("closed") from None
+        return "standalone"
+
+    topology: Any = SimpleNamespace(read_mode=read_mode, mode="standalone")
+    link = Link(topology, prefix="trouble", deadline_seconds=0.2, connections=1)
+
+    with pytest.raises(Unavailable):
+        await link.check_mode()
+
+    assert attempts == 1

@@ -250,7 +250,7 @@ class Link:
         observe = self._observe
         began = 0.0 if observe is None else time.perf_counter()
         try:
-            with self.deadline():
+            with self.deadline() as limit:
                 while True:
                     try:
                         reply = await request()
@@ -260,6 +260,8 @@ class Link:
                         request, unknown = unknown, None
                     except (*REPEATED_ERRORS, RuntimeError) as error:
                         require_repeatable(error)
+                        if limit.has_expired:  # redis-py has replaced the cancellation by this error
+                            raise
                         failure = error
                         failures += 1
                         await asyncio.sleep(self._backoff.compute(failures))
