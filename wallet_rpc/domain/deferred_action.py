@@ -31,7 +31,7 @@ from wallet_rpc.primitives import Address, Data, Hash32, preview
 
 DEFERRED_ACTION_TYPE = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
 """The EIP-712 type hash."""
-TYPES: Mapping[str, Sequence[Mapping[str, str]]] = {
+DEFERRED_ACTION_TYPES: Mapping[str, Sequence[Mapping[str, str]]] = {
     "DeferredAction": (
         {"name": "nonce", "type": "uint256"},
         {"name": "deadline", "type": "uint48"},
@@ -74,7 +74,7 @@ class DeferredAction:
         """Build the JSON for `eth_signTypedData_v4`: a minimal hex nonce, decimal deadline and chain id (seed 001)."""
         return {
             "domain": {"chainId": chain_id, "verifyingContract": account.hex0x()},
-            "types": {name: [dict(field) for field in members] for name, members in TYPES.items()},
+            "types": {name: [dict(field) for field in members] for name, members in DEFERRED_ACTION_TYPES.items()},
             "primaryType": "DeferredAction",
             "message": {"nonce": hex(self.nonce), "deadline": self.deadline, "call": self.call.hex0x()},
         }

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wallet_rpc.domain.audit import EventKind
-from wallet_rpc.domain.deferred_action import TYPES as DEFERRED_ACTION_TYPES
+from wallet_rpc.domain.deferred_action import DEFERRED_ACTION_TYPES
 from wallet_rpc.domain.event import Event, EventType
 from wallet_rpc.domain.grant_warnings import GrantWarning
 from wallet_rpc.domain.guard import check_and_compile, check_grant
