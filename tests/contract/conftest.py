@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.contract.redis_processes import run_cluster
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 
 _ON_BOTH = {
@@ -57,3 +60,18 @@ async def store(redis_url: str) -> AsyncIterator[RedisStore]:
     """Open an empty store, with a key prefix of its own."""
     async with RedisStore.open(redis_url, prefix=f"test-{uuid.uuid4().hex}") as empty_store:
         yield empty_store
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """Start a Redis for a test that disturbs it."""
+    async with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+async def link(own: RedisServer) -> AsyncIterator[Link]:
+    """Open a link to a Redis that the test may disturb."""
+    opened = Link.open(own.url, prefix="test", deadline_seconds=1, connections=4)
+    yield opened
+    await opened.close()

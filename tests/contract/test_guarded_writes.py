@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -16,20 +14,6 @@ from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_undo import UndoLog
 from wallet_rpc.errors import Unavailable
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """Start a Redis for a test that disturbs it."""
-    async with RedisServer(tmp_path / "redis") as running:
-        yield running
-
-
-@pytest.fixture
-async def link(server: RedisServer) -> AsyncIterator[Link]:
-    opened = Link.open(server.url, prefix="guarded", deadline_seconds=1, connections=4)
-    yield opened
-    await opened.close()
 
 
 def entities_key(link: Link) -> str:
@@ -48,18 +32,18 @@ async def test_an_error_reply_to_a_write_holds_back_no_snapshot(link: Link) -> N
     assert undo.has_snapshot(CHAIN, 1)
 
 
-async def test_a_write_whose_old_value_cannot_be_saved_holds_back_no_snapshot(server: RedisServer, link: Link) -> None:
+async def test_a_write_whose_old_value_cannot_be_saved_holds_back_no_snapshot(own: RedisServer, link: Link) -> None:
     undo = UndoLog(link, [CHAIN])
     await undo.load(keeps_snapshots=False)
     await link.command("SET", entities_key(link), "before")
     await undo.add_snapshot(CHAIN, 1)
-    assert server.process_id is not None
-    os.kill(server.process_id, signal.SIGSTOP)
+    assert own.process_id is not None
+    os.kill(own.process_id, signal.SIGSTOP)
     try:
         with pytest.raises(Unavailable):
             await link.command("SET", entities_key(link), "after")
     finally:
-        os.kill(server.process_id, signal.SIGCONT)
+        os.kill(own.process_id, signal.SIGCONT)
 
     assert await link.command("GET", entities_key(link)) == b"before"
     await asyncio.wait_for(undo.add_snapshot(CHAIN, 2), LONGEST_SECONDS)

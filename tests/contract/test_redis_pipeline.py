@@ -7,8 +7,7 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
@@ -20,20 +19,6 @@ from wallet_rpc.adapters.redis_master import SingleMaster
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_topology import open_topology
 from wallet_rpc.errors import Unavailable
-
-
-@pytest.fixture
-async def own(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """Start a Redis for a test that disturbs it."""
-    async with RedisServer(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-async def link(own: RedisServer) -> AsyncIterator[Link]:
-    opened = Link.open(own.url, prefix="pipeline", deadline_seconds=1, connections=4)
-    yield opened
-    await opened.close()
 
 
 async def _connections(redis: Redis) -> int:

@@ -6,9 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,13 +39,6 @@ from wallet_rpc.errors import Unavailable
 PASSWORD = "hunter2"
 SOON = 5.0
 """Several deadlines, in seconds, but less than all waiting calls would take one after the other."""
-
-
-@pytest.fixture
-async def own(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """Start a Redis for a test that disturbs it."""
-    async with RedisServer(tmp_path / "redis") as server:
-        yield server
 
 
 def _signal(server: RedisServer, number: signal.Signals) -> None:
