@@ -56,7 +56,7 @@ class ServerHealth:
 
         Raises: Unavailable (dependency_down or wrong_chain). The request was not sent.
         """
-        if self.mark is Mark.OK or _is_probing.get():
+        if self.is_usable or _is_probing.get():
             return
         if self.mark is Mark.WRONG_CHAIN:
             text = f"the {self.part} now serves another chain and is not used until it serves the right one"

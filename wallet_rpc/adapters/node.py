@@ -83,24 +83,21 @@ class NodeChain:
 
     async def call_itself(self, account: Address, data: bytes, *, override: Mapping[str, Any] | None = None) -> bytes:
         """Return the data of a call of an account to itself. Raises: ExecutionReverted with the raw revert data."""
-        return await self._call_itself(account, data, override)
+        call = {"from": account.hex0x(), "to": account.hex0x(), "data": Data(data).hex0x()}
+        overrides = [] if override is None else [{account.hex0x(): override}]
+        answer = await self._client.read("eth_call", [call, _LATEST, *overrides], map_error=_map_call_error)
+        return self._client.decode_result(Data, answer)
 
     async def call_stand_in(self, stand_in: Address, data: bytes, override: Mapping[str, Any]) -> bytes:
         """Return the data of a call as `call_itself` makes it; equal calls in flight at once are sent once."""
         call = stand_in, data
         task = self._stand_in_calls.get(call)
         if task is None:
-            task = asyncio.create_task(self._call_itself(stand_in, data, override))
+            task = asyncio.create_task(self.call_itself(stand_in, data, override=override))
             self._stand_in_calls[call] = task
             task.add_done_callback(lambda _: self._stand_in_calls.pop(call))
             task.add_done_callback(_mark_retrieved)
         return await asyncio.shield(task)
-
-    async def _call_itself(self, account: Address, data: bytes, override: Mapping[str, Any] | None) -> bytes:
-        call = {"from": account.hex0x(), "to": account.hex0x(), "data": Data(data).hex0x()}
-        overrides = [] if override is None else [{account.hex0x(): override}]
-        answer = await self._client.read("eth_call", [call, _LATEST, *overrides], map_error=_map_call_error)
-        return self._client.decode_result(Data, answer)
 
     async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
         """Return EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""

@@ -141,7 +141,7 @@ class Link:
         execute = self._topology.execute
         request = partial(execute, key_list[0], "EVALSHA", script.sha, *rest)
         unknown = partial(execute, key_list[0], "EVAL", script.source, *rest)
-        if script.is_reading or not self._guards:
+        if script.is_reading:
             return await self._ask(request, unknown)
         return await self._change(key_list, request, unknown)
 
@@ -178,9 +178,7 @@ class Link:
     async def command(self, name: str, key: str, *rest: str | int | bytes) -> Any:
         """Run one command on a key."""
         request = partial(self._topology.execute, key, name, key, *rest)
-        if not self._guards or is_reading(name):
-            return await self._ask(request)
-        return await self._change((key,), request)
+        return await (self._ask(request) if is_reading(name) else self._change((key,), request))
 
     async def command_on_masters(self, *parts: str | int) -> list[Any]:
         """Run one command without a key on each master, and return the replies."""
