@@ -8,6 +8,8 @@ INSTALL := .requirements/install
 APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 # Between the attempts of npm, whose own 10 s and 60 s pass in silence where no registry answers.
 export npm_config_fetch_retry_mintimeout ?= 1000
+# Each start of a server would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
