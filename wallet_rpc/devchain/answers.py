@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from eth.abc import SignedTransactionAPI
 
+from wallet_rpc.devchain.bloom import logs_bloom
 from wallet_rpc.devchain.evm import EventLog
-from wallet_rpc.devchain.ledger import EMPTY_ROOT, NO_REQUESTS, NO_UNCLES, Block, Inclusion, logs_bloom
+from wallet_rpc.devchain.ledger import EMPTY_ROOT, NO_REQUESTS, NO_UNCLES, Block, Inclusion
 from wallet_rpc.devchain.sent_transaction import SentTransaction
 
 JsonValue: TypeAlias = Any

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from eth_typing import Hash32
 
-from wallet_rpc.devchain.ledger import Block, BloomConditions, Inclusion, meets_conditions
+from wallet_rpc.devchain.bloom import BloomTest
+from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.devchain.store import ChainStore
 from wallet_rpc.domain.operation_events import OperationEvent, operation_events
@@ -95,10 +96,10 @@ class BlockIndex:
                     return block, inclusion, event
         return None
 
-    def find_by_bloom(self, first: int, last: int, conditions: BloomConditions) -> Iterator[Block]:
-        """Iterate over the blocks with logs, from `first` to `last`, whose bloom filter meets the conditions."""
+    def find_by_bloom(self, first: int, last: int, test: BloomTest) -> Iterator[Block]:
+        """Iterate over the blocks with logs, from `first` to `last`, whose bloom filter passes the test."""
         for number, bloom in self._store.blooms(max(first, self.first_number), min(last, self.head.number)):
-            if meets_conditions(bloom, conditions):
+            if test.may_match(bloom):
                 block = self.find_by_number(number)
                 if block is not None:
                     yield block

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from hashlib import sha256
 from operator import or_
-from typing import Any, TypeAlias
+from typing import Any
 
 from eth._utils.address import generate_contract_address
 from eth.abc import SignedTransactionAPI
@@ -20,6 +20,7 @@ from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_hash.auto import keccak
 from eth_typing import Address
 
+from wallet_rpc.devchain.bloom import logs_bloom
 from wallet_rpc.devchain.evm import EventLog
 
 
@@ -253,30 +254,6 @@ class _Encoded:
 
     def encode(self) -> bytes:
         return self.value
-
-
-def logs_bloom(logs: Iterable[EventLog]) -> bytes:
-    """Return the 2048-bit filter of addresses and topics (yellow paper, 4.3.1)."""
-    bits = 0
-    for log in logs:
-        for item in (log.address, *log.topics):
-            bits |= _bloom_bits(item)
-    return bits.to_bytes(256)
-
-
-BloomConditions: TypeAlias = Sequence[Iterable[bytes]]
-"""Alternatives for each of several items: one of each must be an address or a topic of a log."""
-
-
-def meets_conditions(bloom: int, conditions: BloomConditions) -> bool:
-    """Return False when a block with this filter has no log that meets all conditions; True when it may have one."""
-    return all(any(bits & bloom == bits for bits in map(_bloom_bits, items)) for items in conditions)
-
-
-@lru_cache(maxsize=4096)
-def _bloom_bits(item: bytes) -> int:
-    digest = keccak(item)
-    return sum({1 << (int.from_bytes(digest[at : at + 2]) & 2047) for at in (0, 2, 4)})
 
 
 def encode_integer(number: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.devchain.block_index import BlockIndex
+from wallet_rpc.devchain.bloom import BloomTest
 from wallet_rpc.devchain.evm import EventLog
 from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.primitives import Address, Hash32
@@ -66,7 +67,7 @@ def find_matching(
 ) -> Iterator[tuple[Block, Inclusion, int]]:
     """Iterate over the logs that match, from block `first` to `last`, as (block, transaction, position)."""
     matcher = LogMatcher(log_filter)
-    for block in blocks.find_by_bloom(first, last, matcher.conditions):
+    for block in blocks.find_by_bloom(first, last, BloomTest.build(matcher.conditions)):
         for inclusion, position in matcher.find(block):
             yield block, inclusion, position
 
