@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from wallet_rpc.adapters.redis_events import RedisEvents, format_event
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
-from wallet_rpc.adapters.redis_records import decode_record, format_record
+from wallet_rpc.adapters.redis_records import decode_record, encode_record, format_record
 from wallet_rpc.adapters.redis_session_calls import RedisSessionCalls, sent_at
 from wallet_rpc.adapters.redis_stops import RedisStops
 from wallet_rpc.domain.access import OrganizationId
@@ -29,7 +29,7 @@ from wallet_rpc.domain.session_reference import SessionReference
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports.calls import CallsPage
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
-from wallet_rpc.wire import encode, parse_json
+from wallet_rpc.wire import parse_json
 
 _CLAIM_COUNT = "tickets"
 """Field of a nonce's hint that counts claims; all other fields are operation hashes."""
@@ -137,6 +137,7 @@ class RedisCalls:
             self._stops.open_call(call),
             self.by_session.add(call),
         )
+        events = _format_events(None, call)
         other = await self._link.run_durably(
             self._claim,
             self._keys(call),
@@ -145,39 +146,51 @@ class RedisCalls:
             number,
             signed,
             self._keep_seconds,
-            *_format_events(None, call),
+            *events,
         )
         if other is None:
-            await self._append_events(call, _format_events(None, call))
+            await self._append_events(call, events)
             return None
         earlier = _decode(call=other[0] or None, record=other[1])
         if earlier.is_retained or earlier.state.is_final:
             return earlier
         state = next_state(earlier.state, Evidence.ATTEMPT_BEGUN)  # a bundler may have the call
         adopted = replace(call, state=state, revision=earlier.revision + 1)
-        stored: bytes = await self._link.run_durably(self._update, *self._replacement(earlier, adopted, signed))
-        await self._append_events(adopted, _format_events(earlier, adopted))
-        return None if _decode(call=stored) == adopted else _decode(call=stored)
+        stored = await self._replace(earlier, adopted, signed)
+        return None if stored == adopted else stored
 
     async def update(self, old: CallRecord, new: CallRecord) -> CallRecord:
         """Replace `old` by `new` if `old` is still stored, and return the record that is stored then."""
-        changed = replace(new, revision=old.revision + 1)
-        replacement = self._replacement(old, changed, "")
-        stored: bytes = await self._link.run(self._update, *replacement)
-        result = _decode(call=stored)
-        if result == changed:
-            await self._append_events(changed, _format_events(old, changed))
+        result = await self._replace(old, replace(new, revision=old.revision + 1))
         if result.state.is_final and not old.state.is_final:
             await self._stops.close_call(result)
         return result
 
-    def _replacement(self, old: CallRecord, new: CallRecord, signed: str) -> tuple[Any, ...]:
-        """Return the keys and arguments of the script that replaces `old` by `new`."""
-        final = "final" if new.state.is_final else ""
-        fixed = *_encode(new), old.revision, self._keep_seconds, final, signed
-        return self._keys(new), *fixed, *_format_events(old, new)
+    async def _replace(self, old: CallRecord, new: CallRecord, signed: str | None = None) -> CallRecord:
+        """Replace `old`, if it is still stored, with the events of the change; return the record that is stored then.
 
-    async def _append_events(self, call: CallRecord, events: list[str]) -> None:
+        The signed form, if one is given, is written too, and durably.
+        """
+        events = _format_events(old, new)
+        text, *earlier_version = _encode(new)
+        run = self._link.run if signed is None else self._link.run_durably
+        stored: bytes = await run(
+            self._update,
+            self._keys(new),
+            text,
+            *earlier_version,
+            old.revision,
+            self._keep_seconds,
+            "final" if new.state.is_final else "",
+            signed or "",
+            *events,
+        )
+        if stored != text.encode():
+            return _decode(call=stored)
+        await self._append_events(new, events)
+        return new
+
+    async def _append_events(self, call: CallRecord, events: Sequence[str]) -> None:
         """Append the events of a change to the event log; without the store, a worker does so later.
 
         Those of a call that is not final stay in their list, which the next worker that looks at the call deletes.
@@ -254,9 +267,9 @@ def _split_event(text: str) -> tuple[str, str]:
 
 def _encode(call: CallRecord) -> tuple[str, str, str]:
     """Return the record in version 2, in version 1, and the state in version 1."""
-    encoded = encode(CallRecord, call)
-    earlier = downgrade_record(encoded)
-    return format_record(encoded), format_record(earlier), earlier["state"]
+    text = encode_record(CallRecord, call)
+    earlier = downgrade_record(parse_json(text.encode()))
+    return text, format_record(earlier), earlier["state"]
 
 
 def _decode(*, call: bytes | None = None, record: bytes = b"") -> CallRecord:

@@ -146,6 +146,8 @@ def list_call_events(old: CallRecord | None, new: CallRecord) -> tuple[MarkedEve
         types.append(_TYPES[new.state])
     if is_moved and new.state in {CallState.CONFIRMED, CallState.REVERTED} and _installs_session(new):
         types.append(EventType.SESSION_INSTALLED)
+    if not types:
+        return ()
     first = Event(
         type=EventType.CALL_SUBMITTED,
         time=new.changed_at or new.sent_at,
