@@ -80,7 +80,7 @@ class Data(bytes):
         if isinstance(value, cls):
             return value
         if is_hex(value) and (cls.size is None or len(value) == 2 + 2 * cls.size):
-            return cls(bytes.fromhex(value[2:]))
+            return bytes.__new__(cls, bytes.fromhex(value[2:]))  # of the right size
         raise malformed_error(cls.describe_format(), value)
 
     def hex0x(self) -> str:

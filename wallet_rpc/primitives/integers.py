@@ -29,21 +29,14 @@ def exact_integer(value: object) -> object:
 
 def parse_quantity(value: object, bits: int) -> int:
     """Parse a non-negative integer below 2**`bits`: hex text with or without leading zeros, or a whole JSON number."""
-    expected = f"a hex quantity below 2^{bits}"
-    match exact_integer(value):
-        case bool():
-            raise malformed_error(expected, value)
-        case int() as number:
-            pass
-        case str() as text if HEX.fullmatch(text) is not None and len(text) > 2:
-            if len(text) > 4 + bits:  # bounds the work for long runs of leading zeros
-                raise malformed_error(expected, value)
-            number = int(text, 16)
-        case _:
-            raise malformed_error(expected, value)
-    if not 0 <= number < 1 << bits:
-        raise malformed_error(expected, value)
-    return number
+    number: object = None
+    if not isinstance(value, str):
+        number = exact_integer(value)
+    elif 2 < len(value) <= 4 + bits and HEX.fullmatch(value) is not None:  # bounded, for runs of leading zeros
+        number = int(value, 16)
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << bits:
+        return number
+    raise malformed_error(f"a hex quantity below 2^{bits}", value)
 
 
 @dataclass(frozen=True, slots=True)
