@@ -42,6 +42,11 @@ async def _unknown_method(parts: Parts) -> list[Subject]:
     return [ours, repeat("echo", await parts.echo(), [_UNKNOWN], 30_000, expected=_UNKNOWN)]
 
 
+async def _unknown_method_in_python(parts: Parts) -> list[Subject]:
+    ours = repeat("wallet-rpc", await parts.dev(), [_UNKNOWN], 8_000, expected=b"-32601")
+    return [ours, repeat("python", await parts.python_server(), [_UNKNOWN], 8_000, expected=b"-32601")]
+
+
 async def _chain_id(parts: Parts) -> list[Subject]:
     ours = repeat("wallet-rpc", await parts.dev(), [_CHAIN_ID], 4_000)
     return [ours, repeat("echo", await parts.echo(), [_CHAIN_ID], 30_000, expected=_CHAIN_ID)]
@@ -62,24 +67,26 @@ def _create(name: str, served: Served, path: str, permissions: str, count: int) 
     return Subject(name, served, run)
 
 
-async def _session_subjects(parts: Parts, *, with_key: bool, on_anvil: bool = False) -> list[Subject]:
-    """Compare both servers' responses to one request, in lower case as the node server writes no address checksum.
+async def _session_subjects(
+    parts: Parts, *, with_key: bool = False, on_anvil: bool = False, in_python: bool = False
+) -> list[Subject]:
+    """Compare both servers' responses to one request, in lower case as the other writes no address checksum.
 
     Return both; `with_key` makes the node server authenticate and write an audit entry too.
     """
     ours = await parts.serve() if on_anvil else await parts.dev()
-    node = await parts.node_server()
+    name, other = ("python", await parts.python_server()) if in_python else ("node", await parts.node_server())
     body = session_request([ROOT])
-    first, second = [json.loads((await post(server.url, body)).lower()) for server in (ours, node)]
+    first, second = [json.loads((await post(server.url, body)).lower()) for server in (ours, other)]
     for answer in (first, second):
         answer["result"].pop("sessionid")
-        answer["result"].pop("warnings", None)  # the node server does not review grants
+        answer["result"].pop("warnings", None)  # the other server does not review grants
     if first != second:
-        raise RuntimeError(f"the node server does not answer as wallet-rpc does: {first} {second}")
+        raise RuntimeError(f"the {name} server does not answer as wallet-rpc does: {first} {second}")
     path = f"/v2/{parts.api_key}"
     return [
         _create("wallet-rpc", ours, path, "root", 2_500),
-        _create("node", node, path if with_key else "", "root", 6_000),
+        _create(name, other, path if with_key else "", "root", 3_000 if in_python else 6_000),
     ]
 
 
@@ -101,6 +108,11 @@ LIGHT_ROWS = (
         quick=True,
     ),
     Row(
+        key="unknown-method-python",
+        work="trivial method: an unknown one",
+        subjects=_unknown_method_in_python,
+    ),
+    Row(
         key="chain-id",
         work="trivial method: `eth_chainId`",
         subjects=_chain_id,
@@ -114,9 +126,14 @@ LIGHT_ROWS = (
     Row(
         key="create-session",
         work="`wallet_createSession`, root",
-        subjects=partial(_session_subjects, with_key=False),
+        subjects=_session_subjects,
         target=0.6,
         quick=True,
+    ),
+    Row(
+        key="create-session-python",
+        work="`wallet_createSession`, root",
+        subjects=partial(_session_subjects, in_python=True),
     ),
     Row(
         key="create-session-audited",

@@ -35,13 +35,14 @@ growth of memory. Code: `tests/bench`. What the numbers mean for larger loads: [
 - {rounds} rounds of each row after a warm-up. The two servers of a row alternate. Numbers are medians, with the least
   and the greatest of the rounds; a ratio is taken within each round.
 - The server under test has a core of its own; Redis, chain, bundler and load generator share the other.
-- Redis writes to disk before each reply (`appendfsync always`), for wallet-rpc and for the node server.
+- Redis writes to disk before each reply (`appendfsync always`), for every server that uses it.
 - Each server is reached over HTTP, 16 keep-alive connections where the row names no number.
 
 | compared with | description |
 | --- | --- |
 | echo | Starlette that returns the request's body, on uvicorn with its defaults |
 | node | `tests/bench/create_session.mjs`: 100 lines of node, viem and ioredis; the same response and record |
+| python | `tests/bench/python_server.py`: the same on Starlette, jsonrpcserver, eth-account and redis-py |
 | Alto, anvil | the bundler and the node of `tests/stack`, one block for each transaction |
 
 """

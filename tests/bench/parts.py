@@ -69,6 +69,13 @@ class Parts:
         node = install(HERE, "viem and ioredis")
         return self._run("node", [node.node, HERE / "create_session.mjs", socket], announces=r"(http://\S+)")
 
+    async def python_server(self) -> Served:
+        """Start the server that creates sessions with Starlette, jsonrpcserver, eth-account and redis-py."""
+        socket = (await self.redis()).socket
+        return self._run(
+            "python", [sys.executable, "-m", "tests.bench.python_server", socket], announces=r"(http://\S+)"
+        )
+
     def anvil(self) -> Served:
         """Start anvil with one block for each transaction."""
         if "anvil" not in self.started:
