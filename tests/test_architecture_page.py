@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from tests.style.layers import PAGE, ROOT, layer_line
+from tests.support.sources import list_sources
 
 
 def test_the_layers_on_the_page_are_those_of_the_import_contract() -> None:
@@ -26,5 +28,9 @@ def _exists(name: str) -> bool:
     """True if the project has the file; a name without a folder may be in any."""
     if any((ROOT / folder / name).exists() for folder in ("", "wallet_rpc", "tests")):
         return True
-    folders = (ROOT / "wallet_rpc", ROOT / "tests")
-    return "/" not in name and any(next(folder.rglob(name), None) is not None for folder in folders)
+    return name in _file_names()
+
+
+@cache
+def _file_names() -> set[str]:
+    return {path.name for folder in ("wallet_rpc", "tests") for path in list_sources(ROOT / folder, ".py")}

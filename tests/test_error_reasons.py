@@ -6,6 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from tests.support.sources import list_sources
 from tests.test_wallet_api_page import WORD, reasons
 from wallet_rpc import errors
 from wallet_rpc.edge.error_documents import build_method_errors
@@ -45,7 +46,7 @@ REST_ONLY = {
 def _nodes() -> list[ast.AST]:
     """Return all parts of the code that runs in a server of the Wallet API."""
     others = {"devchain", "recording"}
-    paths = [path for path in PACKAGE.rglob("*.py") if path not in TABLES and others.isdisjoint(path.parts)]
+    paths = [path for path in list_sources(PACKAGE, ".py") if path not in TABLES and others.isdisjoint(path.parts)]
     return [node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8")))]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import wallet_rpc
+from tests.support.sources import list_sources
 from wallet_rpc import errors
 from wallet_rpc.errors import (
     ExecutionReverted,
@@ -138,7 +139,7 @@ def repeats_field(call: ast.Call) -> bool:
 def test_no_text_repeats_the_field_of_its_error() -> None:
     wrong = [
         f"{path.name}:{node.lineno}"
-        for path in Path(wallet_rpc.__path__[0]).rglob("*.py")
+        for path in list_sources(Path(wallet_rpc.__path__[0]), ".py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and repeats_field(node)
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import list_sources
 from wallet_rpc.__main__ import _parse_options
 from wallet_rpc.config.settings import load, variable
 
@@ -22,7 +23,7 @@ def first_column(heading: str) -> list[str]:
 
 
 def test_the_page_describes_every_event_of_the_log() -> None:
-    code = [path.read_text("utf-8") for path in (ROOT / "wallet_rpc").rglob("*.py")]
+    code = [path.read_text("utf-8") for path in list_sources(ROOT / "wallet_rpc", ".py")]
     logged = {name for text in code for pair in _LOGGED.findall(text) for name in pair if name}
 
     assert set(first_column("event")) == logged

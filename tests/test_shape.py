@@ -1,8 +1,11 @@
 """Tests of the code's shape: the sizes of files and functions, and the top-level files."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.sources import list_sources
 
 ROOT = Path(__file__).parent.parent
 TOP_LEVEL = {"pyproject.toml", "wallet_rpc", "specs", "tests", "openrpc.yaml", "Makefile", "README.md", "LICENSE"}
@@ -13,25 +16,32 @@ MAX_PARAMETERS = 6
 
 def sources(*folders: str, suffixes: frozenset[str] = frozenset({".py"})) -> list[Path]:
     """Return the project's handwritten files; each suffix must occur."""
-    found = [
-        path
-        for folder in folders
-        for path in sorted((ROOT / folder).rglob("*"))
-        if path.suffix in suffixes and not {"node_modules", "build"} & set(path.relative_to(ROOT).parts)
-    ]
+    found = [path for folder in folders for path in list_sources(ROOT / folder, *suffixes)]
     assert {path.suffix for path in found} == suffixes
     return found
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield the functions and methods of a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+class Function(NamedTuple):
+    """A function or method: its place, the number of its lines, and that of its positional parameters."""
+
+    place: str
+    lines: int
+    parameters: int
 
 
-def location_of(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    return f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+@cache
+def functions(folder: str) -> list[Function]:
+    """Return the functions and methods of a folder's files."""
+    return [
+        Function(
+            f"{path.relative_to(ROOT)}:{node.lineno} {node.name}",
+            (node.end_lineno or node.lineno) - node.lineno + 1,
+            len([*node.args.posonlyargs, *node.args.args]),
+        )
+        for path in sources(folder)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def test_a_file_can_be_read_in_one_sitting() -> None:
@@ -45,13 +55,8 @@ def test_a_file_can_be_read_in_one_sitting() -> None:
 
 
 def test_a_function_can_be_seen_at_once() -> None:
-    too_long = [
-        f"{location_of(path, node)}: {lines} lines"
-        for path in sources("wallet_rpc", "tests")
-        for node in functions(path)
-        if (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
-    ]
-    assert too_long == []
+    found = [*functions("wallet_rpc"), *functions("tests")]
+    assert [each for each in found if each.lines > LONGEST_FUNCTION] == []
 
 
 def test_shared_helpers_import_no_folder_of_tests() -> None:
@@ -67,13 +72,7 @@ def test_shared_helpers_import_no_folder_of_tests() -> None:
 
 
 def test_a_function_takes_few_parameters() -> None:
-    too_many = [
-        f"{location_of(path, node)}: {count} parameters"
-        for path in sources("wallet_rpc")
-        for node in functions(path)
-        if (count := len([*node.args.posonlyargs, *node.args.args])) > MAX_PARAMETERS
-    ]
-    assert too_many == []
+    assert [each for each in functions("wallet_rpc") if each.parameters > MAX_PARAMETERS] == []
 
 
 def test_the_top_level_holds_only_the_expected_files() -> None:

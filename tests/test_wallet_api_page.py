@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.sources import list_sources
 from wallet_rpc import wire
 from wallet_rpc.operations.catalogue import OPERATIONS
 from wallet_rpc.operations.operation import Operation
@@ -71,7 +72,7 @@ def test_a_method_has_a_section_that_names_each_of_its_fields(operation: Operati
 
 
 def test_every_reason_is_documented_on_a_page() -> None:
-    sources = [path for path in (ROOT / "wallet_rpc").rglob("*.py") if EMBEDDED not in path.parents]
+    sources = [path for path in list_sources(ROOT / "wallet_rpc", ".py") if EMBEDDED not in path.parents]
     nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text())))
     raised = {reason for node in nodes for reason in reasons(node)}
     documented = {word for page in SPECS.glob("*.md") for word in words(page.read_text())}

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.packages.requirements import FOLDER, PROJECT, ROOT
+from tests.support.sources import list_sources
 
 PAGE = (ROOT / "specs/dependencies.md").read_text("utf-8")
 TABLES = tomllib.loads(PROJECT.read_text("utf-8"))
@@ -68,7 +69,7 @@ def test_every_library_that_the_package_imports_is_required_by_name() -> None:
     distributions = packages_distributions()
     imported = {
         name.partition(".")[0]
-        for path in (ROOT / "wallet_rpc").rglob("*.py")
+        for path in list_sources(ROOT / "wallet_rpc", ".py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom | ast.Import)
         for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])

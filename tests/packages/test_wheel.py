@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.pages import blocks
 from tests.packages.building import build_packages, install_alone, required_to_build, run, unpack_sdist
 from tests.packages.requirements import ROOT
+from tests.support.sources import list_sources
 from wallet_rpc import __version__
 from wallet_rpc.devchain.build import build
 
@@ -54,8 +55,8 @@ def failing_node(folder: Path) -> str:
 def test_the_wheel_has_the_package_with_its_types_and_contracts_and_nothing_else(wheel: Path) -> None:
     sources = {
         str(path.relative_to(ROOT))
-        for path in (ROOT / "wallet_rpc").rglob("*")
-        if path.is_file() and not {"__pycache__", "node_modules", "build", "js"} & set(path.relative_to(ROOT).parts)
+        for path in list_sources(ROOT / "wallet_rpc", "")
+        if "js" not in path.relative_to(ROOT).parts
     }
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}

@@ -14,14 +14,14 @@ from tests.style.measures import (
     repeated_names,
     retired_names,
 )
+from tests.support.sources import list_sources
 
 ROOT = Path(__file__).parents[2]
 
 
 def read_modules(folder: str) -> list[Module]:
-    """The Python files of a folder of the project, without those that npm installed."""
-    paths = sorted((ROOT / folder).rglob("*.py"))
-    return [Module.read(path) for path in paths if "node_modules" not in path.parts]
+    """The handwritten Python files of a folder of the project."""
+    return [Module.read(path) for path in list_sources(ROOT / folder, ".py")]
 
 
 def main() -> int:

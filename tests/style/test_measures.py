@@ -1,4 +1,7 @@
-"""Tests of the measures: each finds what it should in a file written for it, and the project meets every target."""
+"""Tests of the measures: each finds what it should in a file written for it.
+
+`make check` compares the project with its targets.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,5 @@ def test_words_are_those_of_snake_case_and_camel_case() -> None:
     assert words_of("_HTTPGate_2") == ["http", "gate", "2"]
 
 
-def test_no_name_of_the_project_has_a_retired_word() -> None:
-    modules = [*read_modules("wallet_rpc"), *read_modules("tests")]
-    assert len(modules) > 500
-    assert [str(each) for each in retired_names(modules)] == []
+def test_the_modules_of_the_project_are_found() -> None:
+    assert len(read_modules("wallet_rpc")) > 500
