@@ -39,10 +39,10 @@ class Span:
 
 @dataclass
 class Collector:
-    """Collector with the spans that it has received; it rejects requests with `status` if that is not 200."""
+    """Collector with the spans that it has received; it rejects the first `rejections` requests with 503."""
 
     url: str = ""
-    status: int = 200
+    rejections: int = 0
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     """Path and body of each request."""
     spans: list[Span] = field(default_factory=list)
@@ -51,9 +51,10 @@ class Collector:
     def handle(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer:
         with self._lock:
             self.requests.append((handler.path, body))
-            if self.status == 200:
-                self.spans += _read_spans(body)
-        return Answer(b"", self.status)
+            if len(self.requests) <= self.rejections:
+                return Answer(b"", 503)
+            self.spans += _read_spans(body)
+        return Answer(b"")
 
     def of_trace(self, trace_id: str) -> list[Span]:
         return [span for span in list(self.spans) if span.trace_id == trace_id]
