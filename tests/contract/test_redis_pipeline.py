@@ -10,12 +10,14 @@ import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, UnixDomainSocketConnection
 from redis.exceptions import ResponseError
 
 from tests.contract.waiting import until
+from tests.support.constants import LONGEST_SECONDS
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_master import SingleMaster
+from wallet_rpc.adapters.redis_pipeline import PipelinedServer
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_topology import open_topology
 from wallet_rpc.errors import Unavailable
@@ -47,6 +49,22 @@ async def test_an_error_reply_reaches_its_caller_only(link: Link) -> None:
 
     assert found[0::2] == [b"a", 1]
     assert all(isinstance(each, Unavailable) and isinstance(each.__cause__, ResponseError) for each in found[1::2])
+
+
+async def test_a_reply_that_cannot_be_decoded_fails_its_command_only(own: RedisServer) -> None:
+    def connection() -> UnixDomainSocketConnection:
+        return UnixDomainSocketConnection(path=str(own.socket))
+
+    server = PipelinedServer(connection, {"STRLEN": lambda reply: reply["length"]}, silence_seconds=LONGEST_SECONDS)
+    await server.execute_command("SET", "text", "abc")
+
+    found = await asyncio.gather(
+        *(server.execute_command(name, "text") for name in ("GET", "STRLEN", "GET")), return_exceptions=True
+    )
+
+    assert found[0::2] == [b"abc", b"abc"]
+    assert isinstance(found[1], TypeError)
+    server.close()
 
 
 async def test_replies_of_any_size_and_kind_reach_their_callers(link: Link) -> None:

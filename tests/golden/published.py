@@ -12,7 +12,7 @@ from tests.golden.scenarios import DEPLOYMENTS, Contracts, production_contracts
 def find_deployments() -> Path:
     """Return the published deployment records, or skip the test."""
     if not DEPLOYMENTS.is_file():
-        pytest.skip("the published contracts are not on this machine")  # production bytecode is no part of the project
+        pytest.skip("the published contracts are not on this machine")  # a clone has no production bytecode to test
     return DEPLOYMENTS
 
 

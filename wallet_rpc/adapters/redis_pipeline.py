@@ -177,7 +177,7 @@ def _complete(future: asyncio.Future[Any], reply: Any, decode: Decoder | None) -
         return
     try:
         future.set_result(reply if decode is None else decode(reply))
-    except Exception as error:  # of redis-py's callback; the other commands of this connection go on
+    except Exception as error:  # redis-py's decoder may raise any; else it would end the commands of all requests
         future.set_exception(error)
 
 
