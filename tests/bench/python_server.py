@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import sys
 import time
 from functools import partial
 from typing import Any
 
-import uvicorn
 from eth_abi.abi import encode
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from jsonrpcserver import Result, Success, async_dispatch
 from redis.asyncio import Redis
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+
+from tests.bench.bare_server import serve
 
 _GRACE_SECONDS = 86_400
 _SIGNER_MODULE = bytes.fromhex("00000000000099DE0BF6fA90dEB851E2A2df7d83")
@@ -42,8 +40,10 @@ _TYPES = {
 
 def _installation(key: str, expiry: int, entity: int) -> bytes:
     entity_id = entity.to_bytes(4)
-    time_range = encode(["uint32", "uint48", "uint48"], [entity, expiry, 0])
-    hooks = [_TIME_RANGE_MODULE + entity_id + _VALIDATION_HOOK + time_range] if expiry else []
+    hooks = []
+    if expiry:
+        time_range = encode(["uint32", "uint48", "uint48"], [entity, expiry, 0])
+        hooks.append(_TIME_RANGE_MODULE + entity_id + _VALIDATION_HOOK + time_range)
     config = _SIGNER_MODULE + entity_id + _USER_OPERATIONS_AND_GLOBAL
     install_data = encode(["uint32", "address"], [entity, key])
     return _SELECTOR + encode(["bytes25", "bytes4[]", "bytes", "bytes[]"], [config, [], install_data, hooks])
@@ -83,10 +83,7 @@ def main() -> None:
         reply = await async_dispatch((await request.body()).decode(), methods=methods)
         return Response(reply, media_type="application/json")
 
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
-        print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-        app = Starlette(routes=[Route("/", answer, methods=["POST"])])
-        uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning")).run(sockets=[listening])
+    serve(answer)
 
 
 if __name__ == "__main__":
